@@ -1,0 +1,64 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Your reproduction
+#
+# `make reproduce` trains the networks of Fig. 2 afresh on your machine and renders the book
+# from your records. This page then sets them beside ours.
+
+# %% tags=["hide-input"]
+from IPython.display import Markdown
+
+from resnet_study import paths, plots, tables
+from resnet_study.effects import compare, identical_curves, reproduced
+from resnet_study.experiments import EXPERIMENTS, parse_seeds
+from resnet_study.records import load_curves, load_runs
+
+plots.use_style()
+
+# %% tags=["parameters", "hide-input"]
+runs_dir: str = ""  # folder of your records; none: there are none yet
+seeds: str = "0-2"  # seeds of your records, such as 0-2,7
+
+# %% tags=["hide-input"]
+if runs_dir:
+    ours = EXPERIMENTS["fig2"].records()
+    yours = EXPERIMENTS["fig2"].records(paths.ROOT / runs_dir, seeds=parse_seeds(seeds))
+    comparison = compare(load_runs(ours), load_runs(yours))
+    same, shared = identical_curves(load_curves(ours), load_curves(yours))
+    verdict = "**reproduced**" if reproduced(comparison) else "**not reproduced**"
+    text = f"""The study is {verdict}: {len(yours)} runs of yours against {len(ours)} of ours.
+{same} of your {shared} curves with seeds of ours equal them to the bit. (They do on a machine
+and packages like ours; on another, rounding differs, and the effects are what to compare.)"""
+else:
+    text = """This copy of the book was rendered from the committed records: nothing was
+trained for it. Type `make reproduce` in a clone of the repository to fill this page."""
+Markdown(text)
+
+# %% tags=["hide-input"]
+if runs_dir:
+    plots.fig2(
+        {
+            "(ours)": plots.long_curves(load_curves(ours)),
+            "(yours)": plots.long_curves(load_curves(yours)),
+        }
+    )
+    plots.plt.show()
+
+# %% [markdown]
+# ## The rule
+#
+# For each effect of [Fig. 2](fig2.ipynb), the difference of final errors is estimated from
+# our seeds and from yours, in points, with its 95 % interval. An effect is *the same* if
+# both intervals lie on the same side of zero, or both contain it; *compatible* if one contains
+# zero and the two overlap; *different* otherwise. The study is reproduced if every effect on
+# training error is the same, and none is different.
+
+# %% tags=["hide-input"]
+tables.comparison(comparison) if runs_dir else None

@@ -1,0 +1,79 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Train one network
+#
+# This notebook is the pipeline: it trains one network and writes one record. papermill
+# sets its parameters, for instance
+#
+# ```
+# papermill notebooks/train.ipynb out.ipynb -p family plain -p depth 34 -p seed 7
+# ```
+#
+# papermill only warns of a misspelt parameter; `resnet-study execute`, with the same
+# arguments, refuses it, and a value of the wrong type too, before anything is started. What
+# is recorded already is shown and not trained again, unless `overwrite` is set. The
+# [guide](../book/reproduce.md) says more.
+
+# %%
+from typing import Optional
+
+# %% tags=["parameters"]
+recipe: str = "digits"  # how to train: digits, cifar10, cifar100, fashion-mnist
+family: str = "residual"  # which blocks: plain, residual
+depth: int = 18  # weighted layers: 18, 34, or 6n+2
+seed: int = 0  # of weights, data order and augmentation
+shortcut: str = "A"  # of a residual net: A, B, C
+epochs: Optional[int] = None  # instead of the recipe's
+width: Optional[int] = None  # channels of the first stage, instead of the recipe's
+batch: Optional[int] = None  # images a step, instead of the recipe's
+rate: Optional[float] = None  # learning rate, instead of the recipe's
+device: str = "auto"  # auto, cpu, cuda, cuda:1, …
+runs_dir: str = "data/runs"  # folder of the records; relative to the repository
+data_dir: str = "data/downloads"  # folder of the data sets; relative to the repository
+overwrite: bool = False  # train again what is recorded already
+
+# %% [markdown]
+# The parameters make a run; an impossible one stops here, with the accepted values.
+
+# %%
+from resnet_study import paths, plots
+from resnet_study.experiments import Run, perform
+from resnet_study.recipes import get_recipe
+from resnet_study.records import load_curves, load_runs
+
+plots.use_style()
+changed = get_recipe(recipe, epochs=epochs, width=width, batch=batch, rate=rate)
+run = Run(changed, family, depth, seed, shortcut)
+record = run.record_path(paths.ROOT / runs_dir)
+
+# %% [markdown]
+# The training, unless it is recorded.
+
+# %%
+if overwrite or run.state(paths.ROOT / runs_dir) != "recorded":
+    perform(
+        run,
+        device=device,
+        runs_dir=paths.ROOT / runs_dir,
+        data_dir=paths.ROOT / data_dir,
+        progress=True,
+    )
+
+# %% [markdown]
+# What the record holds: errors in percent, at the last epoch.
+
+# %%
+row = load_runs([record]).iloc[0]
+columns = ["recipe", "family", "depth", "seed", "diverged", "training_error"]
+row[[*columns, "clean_training_error", "validation_error", "parameters"]].to_frame(run.name)
+
+# %% mystnb={"figure": {"name": "fig-train", "caption": "Training error (thin) and validation error (bold) of the run above."}, "image": {"alt": "Error in percent against iteration for a single run: the thin training line and the bold validation line fall steeply, then flatten after the learning rate drops."}}
+plots.curve(load_curves([record]), run.name)
+plots.plt.show()

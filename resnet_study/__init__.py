@@ -1,0 +1,1 @@
+"""Residual learning, reproduced: models, training, records and figures of the study."""

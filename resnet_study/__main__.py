@@ -1,0 +1,3 @@
+from resnet_study.cli import main
+
+main()

@@ -1,0 +1,21 @@
+"""The one exception for a user's mistake; the command line prints it as a single line."""
+
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """A value, file or folder given by the user that cannot be used; says what is accepted."""
+
+
+def require_one_of(name: str, value: object, accepted: Iterable[object]) -> None:
+    """Raise :class:`InputError` unless ``value`` is among ``accepted``."""
+    choices = list(accepted)
+    if value not in choices:
+        listed = ", ".join(map(str, choices))
+        raise InputError(f"{name} {value!r} is unknown; accepted: {listed}")
+
+
+def require_at_least(name: str, value: float, least: float) -> None:
+    """Raise :class:`InputError` unless ``value`` is ``least`` or more."""
+    if value < least:
+        raise InputError(f"{name} {value} is impossible; accepted: {least} or more")

@@ -1,0 +1,236 @@
+"""Runs and experiments: what is trained, and which runs answer which question."""
+
+import json
+import re
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from resnet_study import paths, provenance
+from resnet_study.data import load_data
+from resnet_study.errors import InputError, require_at_least, require_one_of
+from resnet_study.models import (
+    FAMILIES,
+    SHORTCUTS,
+    build_model,
+    count_multiply_adds,
+    count_parameters,
+    stage_lengths,
+)
+from resnet_study.recipes import RECIPES, Recipe, get_recipe
+from resnet_study.records import RecordError, read_record, write_record
+from resnet_study.training import Callback, choose_device, train
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run: a recipe, a network and a seed.
+
+    ``seed`` decides the initial weights, the order of the data and their augmentation.
+
+    Raises:
+        InputError: for a value that does not exist.
+    """
+
+    recipe: Recipe
+    family: str
+    depth: int
+    seed: int
+    shortcut: str = "A"
+
+    def __post_init__(self):
+        require_one_of("family", self.family, FAMILIES)
+        stage_lengths(self.depth)
+        require_one_of("shortcut", self.shortcut, SHORTCUTS)
+        require_at_least("seed", self.seed, 0)
+        if self.family == "plain" and self.shortcut != "A":
+            raise InputError("a plain net has no shortcuts; leave the shortcut out")
+
+    @property
+    def config(self) -> dict:
+        """The full configuration, as it stands in the record."""
+        return json.loads(json.dumps(asdict(self)))
+
+    @property
+    def name(self) -> str:
+        """Family, depth, whatever departs from the recipe or the default, and the seed."""
+        parts = [f"{self.family}-{self.depth}"]
+        if self.shortcut != "A":
+            parts.append(f"shortcut-{self.shortcut}")
+        usual = RECIPES[self.recipe.name]()
+        for item in fields(Recipe):
+            value = getattr(self.recipe, item.name)
+            if value != getattr(usual, item.name):
+                parts.append(f"{item.name}-{value}")
+        return "-".join([*parts, f"seed-{self.seed}"])
+
+    def record_path(self, runs_dir: Path = paths.RUNS) -> Path:
+        return Path(runs_dir) / self.recipe.name / f"{self.name}.json"
+
+    def state(self, runs_dir: Path = paths.RUNS) -> str:
+        """``recorded``, ``missing``, or ``stale``: recorded with another configuration.
+
+        Raises:
+            RecordError: if there is a record that is damaged.
+        """
+        path = self.record_path(runs_dir)
+        if not path.exists():
+            return "missing"
+        return "recorded" if read_record(path)["config"] == self.config else "stale"
+
+
+def perform(
+    run: Run,
+    *,
+    device: str = "auto",
+    runs_dir: Path = paths.RUNS,
+    data_dir: Path = paths.DOWNLOADS,
+    callbacks: Iterable[Callback] = (),
+    progress: bool = False,
+) -> Path:
+    """Train ``run`` and write its record; returns the record's path.
+
+    On a CPU it uses one thread, so that a curve does not depend on the number of cores;
+    several runs at a time use the cores better.
+
+    Raises:
+        InputError: for a device, a data folder or a records folder that cannot be used.
+    """
+    path = run.record_path(runs_dir)
+    _require_writable(path.parent)
+    where = choose_device(device)
+    torch.set_num_threads(1)
+    data = load_data(run.recipe.data, run.recipe.held_out, data_dir).to(where)
+    torch.manual_seed(run.seed)
+    model = build_model(
+        run.family,
+        run.depth,
+        classes=data.classes,
+        channels=data.image_shape[0],
+        stem=run.recipe.stem,
+        width=run.recipe.width,
+        shortcut=run.shortcut,
+    )
+    origin = {**provenance.describe(where), "data": data.fingerprint()}
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    clock = time.perf_counter()
+    history = train(model, data, run.recipe, seed=run.seed, callbacks=callbacks, progress=progress)
+    seconds = time.perf_counter() - clock
+    curve = [asdict(point) for point in history.curve]
+    epochs = len(curve) + (history.diverged_at is not None)
+    last = curve[-1] if history.diverged_at is None else {}
+    write_record(
+        path,
+        {
+            "config": run.config,
+            "provenance": {**origin, "started": started},
+            "parameters": count_parameters(model),
+            "multiply_adds": count_multiply_adds(model, data.image_shape),
+            "training_images": len(data.train),
+            "validation_images": len(data.validation),
+            "seconds": round(seconds, 2),
+            "images_per_second": round(epochs * len(data.train) / seconds, 1),
+            "diverged_at": history.diverged_at,
+            "final": {
+                "training_error": last.get("training_error"),
+                "clean_training_error": history.clean_training_error,
+                "validation_error": last.get("validation_error"),
+            },
+            "curve": {name: [point[name] for point in curve] for name in (curve or [{}])[0]},
+        },
+    )
+    return path
+
+
+def _require_writable(folder: Path) -> None:
+    """Find out before the training, not after it, that its record cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise InputError(f"cannot write into {folder}: {error.strerror}") from error
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """``"0-2,7"`` is seeds 0, 1, 2 and 7.
+
+    Raises:
+        InputError: for a text of another form.
+    """
+    seeds = []
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
+        if not match or int(match[2] or match[1]) < int(match[1]):
+            raise InputError(f"seeds {text!r} cannot be read; accepted: a list such as 0-2,7")
+        seeds.extend(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return tuple(dict.fromkeys(seeds))
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A question, and the grid of families, depths and seeds that answers it."""
+
+    name: str
+    question: str
+    families: tuple[str, ...]
+    depths: tuple[int, ...]
+    seeds: tuple[int, ...]
+    recipes: tuple[str, ...]
+
+    def runs(self, recipe: str | None = None, seeds: Iterable[int] | None = None) -> list[Run]:
+        """The runs with ``recipe`` (the first if not given), seed by seed.
+
+        Raises:
+            InputError: for a recipe the experiment is not made for.
+        """
+        recipe = recipe or self.recipes[0]
+        require_one_of(f"recipe of experiment {self.name}", recipe, self.recipes)
+        return [
+            Run(get_recipe(recipe), family, depth, seed)
+            for seed in (self.seeds if seeds is None else seeds)
+            for depth in self.depths
+            for family in self.families
+        ]
+
+    def records(
+        self,
+        runs_dir: Path = paths.RUNS,
+        recipe: str | None = None,
+        seeds: Iterable[int] | None = None,
+    ) -> list[Path]:
+        """Paths of the experiment's records that are there and up to date.
+
+        Raises:
+            RecordError: if there is none, or one is damaged.
+        """
+        runs = self.runs(recipe, seeds)
+        found = [run.record_path(runs_dir) for run in runs if run.state(runs_dir) == "recorded"]
+        if not found:
+            raise RecordError(f"no record of experiment {self.name} in {runs_dir}")
+        return found
+
+
+EXPERIMENTS = {
+    experiment.name: experiment
+    for experiment in (
+        Experiment(
+            name="fig2",
+            question="Does depth degrade plain nets, and not residual ones? (C4, C5)",
+            families=("plain", "residual"),
+            depths=(18, 34),
+            seeds=(0, 1, 2, 3, 4),
+            recipes=("digits",),
+        ),
+    )
+}
+
+
+def get_experiment(name: str) -> Experiment:
+    """The experiment called ``name``; InputError for an unknown one."""
+    require_one_of("experiment", name, EXPERIMENTS)
+    return EXPERIMENTS[name]

@@ -1,0 +1,11 @@
+"""Where things lie in a checkout of the study."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+RUNS = ROOT / "data" / "runs"  # committed records, one file a run
+PAPER = ROOT / "data" / "paper"  # curves of He et al. 2015
+DOWNLOADS = ROOT / "data" / "downloads"  # data sets fetched by torchvision; not committed
+BUILD = ROOT / "_build"  # the rendered book; not committed
+REPRODUCTION = BUILD / "reproduction"  # what `make reproduce` trains, executes and reports

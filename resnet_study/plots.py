@@ -1,0 +1,117 @@
+"""Figures: vector graphics that read on light and dark pages and never change by themselves.
+
+Figures are drawn dark on transparent; the book's style sheet inverts them in dark mode.
+"""
+
+import matplotlib
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+DEPTH_COLOURS = {18: "#0072B2", 34: "#D55E00"}  # Okabe & Ito: told apart by any eye
+WIDTHS = {"training": 0.9, "validation": 2.4}  # thin and bold, as in the post
+TITLES = {"plain": "plain", "residual": "ResNet"}
+
+
+def use_style() -> None:
+    """Set the look of all figures, and make their SVG the same byte for byte every time."""
+    sns.set_theme(context="notebook", style="ticks", palette="colorblind")
+    matplotlib.rcParams.update(
+        {
+            "figure.dpi": 100,
+            "figure.facecolor": "none",
+            "axes.facecolor": "none",
+            "savefig.facecolor": "none",
+            "legend.frameon": False,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.alpha": 0.4,
+            "svg.hashsalt": "resnet-study",
+        }
+    )
+    try:  # in a notebook: SVG, without the date that would change it
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+        set_matplotlib_formats("svg", metadata={"Date": None}, bbox_inches="tight")
+    except ImportError:
+        pass
+
+
+def save_svg(figure: Figure, path) -> None:
+    """Write ``figure`` as SVG, the same bytes for the same figure."""
+    figure.savefig(path, format="svg", metadata={"Date": None}, bbox_inches="tight")
+
+
+def long_curves(curves: pd.DataFrame) -> pd.DataFrame:
+    """Curves of :func:`resnet_study.records.load_curves`, one row a point of a line.
+
+    Columns family, depth, seed, split, iteration, error_percent: those of the paper's
+    digitised curves, and seed.
+    """
+    columns = {"training_error": "training", "validation_error": "validation"}
+    return curves.rename(columns=columns).melt(
+        id_vars=["family", "depth", "seed", "iteration"],
+        value_vars=list(columns.values()),
+        var_name="split",
+        value_name="error_percent",
+    )
+
+
+def _panel(axes: plt.Axes, curves: pd.DataFrame) -> None:
+    """Lines of one family: colour for depth, width for split, a band over seeds."""
+    for (depth, split), lines in curves.groupby(["depth", "split"]):
+        sns.lineplot(
+            lines,
+            x="iteration",
+            y="error_percent",
+            ax=axes,
+            color=DEPTH_COLOURS[depth],
+            linewidth=WIDTHS[split],
+            errorbar=("pi", 100) if "seed" in lines else None,
+        )
+    axes.set(xlabel="", ylabel="")
+
+
+def fig2(sets: dict[str, pd.DataFrame]) -> Figure:
+    """Fig. 2 of the post: plain nets left, residual nets right, on shared axes.
+
+    Thin lines are training error, bold ones validation error; lines are means over
+    seeds, bands reach from the lowest seed to the highest.
+
+    Args:
+        sets: title to long curves (see :func:`long_curves`), one row of panels each.
+    """
+    rows = len(sets)
+    figure, grid = plt.subplots(
+        rows,
+        len(TITLES),
+        figsize=(7.2, 0.6 + 2.9 * rows),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for panels, (title, curves) in zip(grid, sets.items(), strict=True):
+        for axes, (family, name) in zip(panels, TITLES.items(), strict=True):
+            _panel(axes, curves[curves.family == family])
+            axes.set_title(f"{name} {title}".strip())
+    figure.supxlabel("iteration")
+    figure.supylabel("error (%)")
+    handles = [
+        Line2D([], [], color=colour, linewidth=width, label=f"{depth} layers, {split}")
+        for depth, colour in DEPTH_COLOURS.items()
+        for split, width in WIDTHS.items()
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    return figure
+
+
+def curve(curves: pd.DataFrame, title: str) -> Figure:
+    """Training (thin) and validation error (bold) of one run."""
+    figure, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")
+    _panel(axes, long_curves(curves).drop(columns="seed"))
+    axes.set(xlabel="iteration", ylabel="error (%)", title=title)
+    return figure

@@ -1,0 +1,65 @@
+"""Where a result comes from: commit, code, packages, machine."""
+
+import ast
+import hashlib
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+from resnet_study import paths
+
+PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn")  # those that can move a curve
+TRAINING_CODE = ("augmentation", "data", "models", "recipes", "training")
+
+
+def _git(*arguments: str) -> str | None:
+    """Output of a git command in the checkout, or None where there is none."""
+    command = ["git", "-C", str(paths.ROOT), *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def commit() -> str | None:
+    """The checkout's commit; ``+modified`` is added where the library differs from it."""
+    name = _git("rev-parse", "HEAD")
+    if name and _git("status", "--porcelain", "--", "resnet_study"):
+        return f"{name}+modified"
+    return name
+
+
+def code_fingerprint() -> str:
+    """SHA-256 of the modules that decide a curve, blind to comments and layout."""
+    digest = hashlib.sha256()
+    for name in TRAINING_CODE:
+        source = Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
+        digest.update(ast.dump(ast.parse(source)).encode())
+    return digest.hexdigest()
+
+
+def device_name(device: torch.device) -> str:
+    """The processor's or the GPU's own name."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def describe(device: torch.device) -> dict:
+    """Provenance of a run that starts now on ``device``."""
+    return {
+        "commit": commit(),
+        "code": code_fingerprint(),
+        "python": platform.python_version(),
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "device": {"type": device.type, "name": device_name(device)},
+        "threads": torch.get_num_threads(),
+    }

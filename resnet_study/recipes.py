@@ -1,0 +1,111 @@
+"""Training recipes: how a network is trained, whatever its family and depth.
+
+A recipe is one small function; to add one, write it and list it in ``RECIPES``.
+"""
+
+from dataclasses import dataclass, replace
+
+from resnet_study.data import LOADERS
+from resnet_study.errors import InputError, require_at_least, require_one_of
+from resnet_study.models import STEMS
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Data, model size and optimisation: stochastic gradient descent with momentum.
+
+    Raises:
+        InputError: for a value that cannot be trained with.
+    """
+
+    name: str
+    data: str  # a key of data.LOADERS
+    held_out: int  # training images that validate; 0: the data set's own test images
+    stem: str  # one of models.STEMS
+    width: int  # channels of the first stage
+    crop_padding: int  # pixels of zero padding before a random crop
+    flip: bool  # mirror left to right at random
+    batch: int  # images a step
+    epochs: int
+    rate: float  # learning rate before the first drop
+    drops: tuple[float, ...]  # fractions of the run at which the rate is divided by 10
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+
+    def __post_init__(self):
+        require_one_of("data set", self.data, LOADERS)
+        require_one_of("stem", self.stem, STEMS)
+        for name in ("held_out", "crop_padding", "momentum", "weight_decay"):
+            require_at_least(name, getattr(self, name), 0)
+        for name in ("width", "epochs"):
+            require_at_least(name, getattr(self, name), 1)
+        require_at_least("batch", self.batch, 2)  # batch normalisation needs two images
+        if not 0 < self.rate < float("inf"):
+            raise InputError(f"rate {self.rate} is impossible; accepted: above 0")
+
+
+def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
+    """Learning rate of step ``step`` (from 0) in a run of ``steps``: piecewise constant."""
+    return recipe.rate * 0.1 ** sum(step >= drop * steps for drop in recipe.drops)
+
+
+def digits() -> Recipe:
+    """Handwritten digits of 8×8 pixels: minutes on a CPU.
+
+    The CIFAR-10 recipe in small: one pixel of crop padding for 8×8 images as four are
+    for 32×32, drops at the same fractions, no flip because mirrored digits are no digits.
+    """
+    return Recipe(
+        name="digits",
+        data="digits",
+        held_out=360,
+        stem="small",
+        width=16,
+        crop_padding=1,
+        flip=False,
+        batch=64,
+        epochs=20,
+        rate=0.05,
+        drops=(0.5, 0.75),
+    )
+
+
+def cifar10() -> Recipe:
+    """He et al. 2015, section 4.2: 64,000 iterations of 128 images are 182 epochs of 45,000."""
+    return Recipe(
+        name="cifar10",
+        data="cifar10",
+        held_out=5000,
+        stem="small",
+        width=16,
+        crop_padding=4,
+        flip=True,
+        batch=128,
+        epochs=182,
+        rate=0.1,
+        drops=(0.5, 0.75),
+    )
+
+
+def cifar100() -> Recipe:
+    """The CIFAR-10 recipe on CIFAR-100."""
+    return replace(cifar10(), name="cifar100", data="cifar100")
+
+
+def fashion_mnist() -> Recipe:
+    """The CIFAR-10 recipe on Fashion-MNIST, for a tenth of the time."""
+    return replace(cifar10(), name="fashion-mnist", data="fashion-mnist", epochs=18)
+
+
+RECIPES = {recipe().name: recipe for recipe in (digits, cifar10, cifar100, fashion_mnist)}
+
+
+def get_recipe(name: str, **changes: object) -> Recipe:
+    """The recipe called ``name``, with fields changed; a change of None is no change.
+
+    Raises:
+        InputError: for an unknown name or an impossible value.
+    """
+    require_one_of("recipe", name, RECIPES)
+    given = {field: value for field, value in changes.items() if value is not None}
+    return replace(RECIPES[name](), **given)

@@ -1,0 +1,139 @@
+"""Records: one training run, one small JSON file that git can diff.
+
+A record holds the full configuration of a run, where it comes from, and its curve. It is
+written in one piece and sealed with a SHA-256, so that a record cut short or changed by
+hand is found out.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from resnet_study import paths
+from resnet_study.errors import InputError
+
+SCHEMA = 1
+
+
+class RecordError(InputError):
+    """A record that is missing, cut short, altered, or of another schema."""
+
+
+def _seal(record: dict) -> str:
+    """SHA-256 of a record's content, whatever its layout."""
+    content = {key: value for key, value in record.items() if key != "sha256"}
+    text = json.dumps(content, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write ``text`` so that ``path`` holds either all of it or what it held before.
+
+    Raises:
+        InputError: if the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise InputError(f"cannot write into {path.parent}: {error.strerror}") from error
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner can read
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def write_record(path: Path, content: dict) -> None:
+    """Seal ``content`` and write it to ``path``, all of it or nothing."""
+    record = {"schema": SCHEMA, **content}
+    record["sha256"] = _seal(record)
+    write_atomically(path, json.dumps(record, indent=1, allow_nan=False) + "\n")
+
+
+def read_record(path: Path) -> dict:
+    """Read a record and check it.
+
+    Raises:
+        RecordError: names the file and what is wrong with it.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecordError(f"record {path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise RecordError(f"record {path} is cut short or no JSON: {error}") from error
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+        found = record.get("schema") if isinstance(record, dict) else None
+        raise RecordError(f"record {path} has schema {found!r}; accepted: {SCHEMA}")
+    if record.get("sha256") != _seal(record):
+        raise RecordError(f"record {path} was altered: its content does not match its sha256")
+    return record
+
+
+def find_records(runs_dir: Path = paths.RUNS) -> list[Path]:
+    """All records below ``runs_dir``, sorted.
+
+    Raises:
+        RecordError: if there is no such folder.
+    """
+    if not Path(runs_dir).is_dir():
+        raise RecordError(f"records folder {runs_dir} does not exist")
+    return sorted(Path(runs_dir).rglob("*.json"))
+
+
+def _labels(record: dict) -> dict:
+    config = record["config"]
+    return {
+        "recipe": config["recipe"]["name"],
+        **{key: config[key] for key in ("family", "depth", "shortcut", "seed")},
+    }
+
+
+def load_runs(records: Iterable[Path]) -> pd.DataFrame:
+    """One row a run: labels, final errors (percent, last epoch), cost and provenance.
+
+    A run that diverged has ``diverged`` true and no final errors.
+    """
+    rows = []
+    for path in records:
+        record = read_record(path)
+        provenance = record["provenance"]
+        rows.append(
+            {
+                **_labels(record),
+                "diverged": record["diverged_at"] is not None,
+                **record["final"],
+                "parameters": record["parameters"],
+                "multiply_adds": record["multiply_adds"],
+                "seconds": record["seconds"],
+                "images_per_second": record["images_per_second"],
+                "device": provenance["device"]["name"],
+                "torch": provenance["packages"]["torch"],
+                "commit": provenance["commit"],
+                "data_fingerprint": provenance["data"],
+                "sha256": record["sha256"],
+                "path": str(path),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def load_curves(records: Iterable[Path]) -> pd.DataFrame:
+    """One row an evaluation: labels of the run, then the columns of its curve."""
+    tables = []
+    for path in records:
+        record = read_record(path)
+        tables.append(pd.DataFrame(record["curve"]).assign(**_labels(record)))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()

@@ -1,0 +1,77 @@
+"""Tables as the book and the terminal show them: estimates as text, in percent."""
+
+import pandas as pd
+
+from resnet_study.effects import FIG2_EFFECTS, verdict
+from resnet_study.statistics import Estimate, estimate
+
+NETWORKS = {"plain": "plain", "residual": "ResNet"}
+METRICS = {
+    "training_error": "training",
+    "clean_training_error": "training, clean",
+    "validation_error": "validation",
+}
+
+
+def mean_and_deviation(value: Estimate) -> str:
+    """``2.18 ± 0.35``; the deviation is over seeds."""
+    return f"{value.mean:.2f} ± {value.deviation:.2f}"
+
+
+def mean_and_interval(value: Estimate) -> str:
+    """``+1.11 [+0.79, +1.35]``, a difference with its 95 % interval."""
+    return f"{value.mean:+.2f} [{value.low:+.2f}, {value.high:+.2f}]".replace("-", "−")
+
+
+def final_errors(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row a network: n, runs that diverged, and each final error over seeds."""
+    rows = []
+    for (family, depth), group in runs.groupby(["family", "depth"]):
+        errors = {
+            f"{label}, %": mean_and_deviation(estimate(group[metric].astype(float)))
+            for metric, label in METRICS.items()
+        }
+        rows.append(
+            {
+                "network": f"{NETWORKS[family]}-{depth}",
+                "parameters": f"{group.parameters.iloc[0]:,}",
+                "n": len(group),
+                "diverged": int(group.diverged.sum()),
+                **errors,
+            }
+        )
+    return pd.DataFrame(rows).set_index("network")
+
+
+def effects(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row an effect of Fig. 2: its interval, n, and what it says of the claim."""
+    rows = []
+    for effect in FIG2_EFFECTS:
+        measured = effect.estimate(runs)
+        rows.append(
+            {
+                "difference": effect.label,
+                "error": METRICS[effect.metric],
+                "points [95 % interval]": mean_and_interval(measured),
+                "n": measured.n,
+                "claim": f"{effect.claim}: {effect.claimed}",
+                "verdict": verdict(effect, measured),
+            }
+        )
+    return pd.DataFrame(rows).set_index("difference")
+
+
+def comparison(table: pd.DataFrame) -> pd.DataFrame:
+    """The reproduction report: a table of :func:`resnet_study.effects.compare` as text."""
+    return pd.DataFrame(
+        {
+            "error": table.error,
+            "ours": table.ours.map(mean_and_interval),
+            "n ours": table.ours.map(lambda value: value.n),
+            "yours": table.theirs.map(mean_and_interval),
+            "n yours": table.theirs.map(lambda value: value.n),
+            "claim": table.claim + " " + table.our_verdict,
+            "your verdict": table.their_verdict,
+            "agreement": table.agreement,
+        }
+    ).set_index(table.effect.rename("difference"))
