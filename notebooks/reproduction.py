@@ -1,5 +1,12 @@
 # ---
 # jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -12,7 +19,7 @@
 # `make reproduce` trains the networks of Fig. 2 afresh on your machine and renders the book
 # from your records. This page then sets them beside ours.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 from IPython.display import Markdown
 
 from resnet_study import paths, plots, tables
@@ -22,7 +29,7 @@ from resnet_study.records import load_curves, load_runs
 
 plots.use_style()
 
-# %% tags=["parameters", "hide-input"]
+# %% tags=["parameters", "remove-cell"]
 runs_dir: str = ""  # folder of your records; none: there are none yet
 seeds: str = "0-2"  # seeds of your records, such as 0-2,7
 
@@ -41,7 +48,7 @@ else:
 trained for it. Type `make reproduce` in a clone of the repository to fill this page."""
 Markdown(text)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-reproduction", "caption": "Our curves above, yours below, on the same axes. Thin lines: training error; bold lines: validation error; means over seeds, with bands from the lowest seed to the highest."}, "image": {"alt": "Four panels of error against iteration. Upper row: our plain nets and ResNets; lower row: yours."}}
 if runs_dir:
     plots.fig2(
         {
@@ -57,8 +64,8 @@ if runs_dir:
 # For each effect of [Fig. 2](fig2.ipynb), the difference of final errors is estimated from
 # our seeds and from yours, in points, with its 95 % interval. An effect is *the same* if
 # both intervals lie on the same side of zero, or both contain it; *compatible* if one contains
-# zero and the two overlap; *different* otherwise. The study is reproduced if every effect on
-# training error is the same, and none is different.
+# zero and the two overlap; *different* otherwise. The study is reproduced if your records
+# support every claim that ours support, and no effect is different.
 
 # %% tags=["hide-input"]
-tables.comparison(comparison) if runs_dir else None
+tables.show(tables.comparison(comparison)) if runs_dir else None

@@ -1,12 +1,20 @@
 # ---
 # jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
 #     name: python3
 # ---
 
-# %% [markdown]
+# %% [markdown] tags=[]
 # # Train one network
 #
 # This notebook is the pipeline: it trains one network and writes one record. papermill
@@ -21,7 +29,7 @@
 # is recorded already is shown and not trained again, unless `overwrite` is set. The
 # [guide](../book/reproduce.md) says more.
 
-# %%
+# %% tags=[]
 from typing import Optional
 
 # %% tags=["parameters"]
@@ -39,10 +47,10 @@ runs_dir: str = "data/runs"  # folder of the records; relative to the repository
 data_dir: str = "data/downloads"  # folder of the data sets; relative to the repository
 overwrite: bool = False  # train again what is recorded already
 
-# %% [markdown]
+# %% [markdown] tags=[]
 # The parameters make a run; an impossible one stops here, with the accepted values.
 
-# %%
+# %% tags=[]
 from resnet_study import paths, plots
 from resnet_study.experiments import Run, perform
 from resnet_study.recipes import get_recipe
@@ -53,10 +61,10 @@ changed = get_recipe(recipe, epochs=epochs, width=width, batch=batch, rate=rate)
 run = Run(changed, family, depth, seed, shortcut)
 record = run.record_path(paths.ROOT / runs_dir)
 
-# %% [markdown]
+# %% [markdown] tags=[]
 # The training, unless it is recorded.
 
-# %%
+# %% tags=[]
 if overwrite or run.state(paths.ROOT / runs_dir) != "recorded":
     perform(
         run,
@@ -66,14 +74,14 @@ if overwrite or run.state(paths.ROOT / runs_dir) != "recorded":
         progress=True,
     )
 
-# %% [markdown]
+# %% [markdown] tags=[]
 # What the record holds: errors in percent, at the last epoch.
 
-# %%
+# %% tags=[]
 row = load_runs([record]).iloc[0]
 columns = ["recipe", "family", "depth", "seed", "diverged", "training_error"]
 row[[*columns, "clean_training_error", "validation_error", "parameters"]].to_frame(run.name)
 
-# %% mystnb={"figure": {"name": "fig-train", "caption": "Training error (thin) and validation error (bold) of the run above."}, "image": {"alt": "Error in percent against iteration for a single run: the thin training line and the bold validation line fall steeply, then flatten after the learning rate drops."}}
+# %% mystnb={"figure": {"caption": "Training error (thin) and validation error (bold) of the run above.", "name": "fig-train"}, "image": {"alt": "Error in percent against iteration for a single run: the thin training line and the bold validation line fall steeply, then flatten after the learning rate drops."}} tags=[]
 plots.curve(load_curves([record]), run.name)
 plots.plt.show()

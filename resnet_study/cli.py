@@ -48,7 +48,8 @@ def run(
     if not overwrite and chosen.state(runs_dir) == "recorded":
         click.echo(f"recorded already: {path} (--overwrite trains again)")
     else:
-        perform(chosen, device=device, runs_dir=runs_dir, data_dir=data_dir, progress=True)
+        watched = sys.stderr.isatty()
+        perform(chosen, device=device, runs_dir=runs_dir, data_dir=data_dir, progress=watched)
         click.echo(f"recorded: {path}")
     record = read_record(path)
     if record["diverged_at"] is not None:

@@ -13,7 +13,6 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
-from torchvision import datasets
 
 from resnet_study import paths
 from resnet_study.augmentation import random_crop, random_flip
@@ -130,11 +129,13 @@ def _digits(data_dir: Path) -> tuple[Images, None]:
     return Images(images, torch.tensor(digits.target)), None
 
 
-def _torchvision(source: type) -> Callable[[Path], tuple[Images, Images]]:
+def _torchvision(name: str) -> Callable[[Path], tuple[Images, Images]]:
     """A loader for one of torchvision's small sets; downloads and checks sums as needed."""
 
     def part(data_dir: Path, train: bool) -> Images:
-        data = source(data_dir, train=train, download=True)
+        from torchvision import datasets  # slow to import, and the digits do without it
+
+        data = getattr(datasets, name)(data_dir, train=train, download=True)
         images = torch.as_tensor(data.data)
         images = images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
         return Images(images.contiguous(), torch.as_tensor(data.targets))
@@ -145,7 +146,7 @@ def _torchvision(source: type) -> Callable[[Path], tuple[Images, Images]]:
         except (OSError, RuntimeError) as error:  # no network, no space, wrong checksum
             reason = str(error).splitlines()[0]
             raise InputError(
-                f"{source.__name__} is neither whole in {data_dir} nor could it be "
+                f"{name} is neither whole in {data_dir} nor could it be "
                 f"downloaded there ({reason}); give the folder with --data-dir"
             ) from error
 
@@ -154,9 +155,9 @@ def _torchvision(source: type) -> Callable[[Path], tuple[Images, Images]]:
 
 LOADERS: dict[str, Callable[[Path], tuple[Images, Images | None]]] = {
     "digits": _digits,
-    "fashion-mnist": _torchvision(datasets.FashionMNIST),
-    "cifar10": _torchvision(datasets.CIFAR10),
-    "cifar100": _torchvision(datasets.CIFAR100),
+    "fashion-mnist": _torchvision("FashionMNIST"),
+    "cifar10": _torchvision("CIFAR10"),
+    "cifar100": _torchvision("CIFAR100"),
 }
 
 

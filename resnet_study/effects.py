@@ -22,11 +22,6 @@ class Effect:
     subtrahend: tuple[str, int]
     claimed: str  # the sign the post claims: "higher" or "lower"
 
-    @property
-    def label(self) -> str:
-        (family, depth), (other_family, other_depth) = self.minuend, self.subtrahend
-        return f"{family}-{depth} − {other_family}-{other_depth}"
-
     def estimate(self, runs: pd.DataFrame) -> Estimate:
         """The effect in ``runs``, a table of :func:`resnet_study.records.load_runs`."""
 
@@ -86,9 +81,7 @@ def compare(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
         mine, yours = effect.estimate(ours), effect.estimate(theirs)
         rows.append(
             {
-                "effect": effect.label,
-                "error": effect.metric.removesuffix("_error"),
-                "claim": effect.claim,
+                "effect": effect,
                 "ours": mine,
                 "theirs": yours,
                 "our_verdict": verdict(effect, mine),
@@ -100,10 +93,11 @@ def compare(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
 
 
 def reproduced(comparison: pd.DataFrame) -> bool:
-    """Whether each effect on training error has the same sign, and none is different."""
-    training = comparison[comparison.error == "training"]
+    """Whether what ours support theirs support too, and no effect is different."""
+    supported = comparison[comparison.our_verdict == "supported"]
     return bool(
-        (training.agreement == "same").all() and (comparison.agreement != "different").all()
+        (supported.their_verdict == "supported").all()
+        and (comparison.agreement != "different").all()
     )
 
 

@@ -8,6 +8,8 @@ Reference: K. He, X. Zhang, S. Ren, J. Sun, "Deep residual learning for image
 recognition", arXiv 1512.03385, sections 3.3, 3.4 and 4.2.
 """
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -212,9 +214,10 @@ def count_parameters(model: nn.Module) -> int:
 def count_multiply_adds(model: nn.Module, image_shape: tuple[int, int, int]) -> int:
     """Multiply-adds of the convolutions and the classifier for one image (C, H, W).
 
-    The unit of He et al. 2015, Table 1 (there called FLOPs). Run on shape-only "meta"
-    tensors, so it costs no arithmetic.
+    The unit of He et al. 2015, Table 1 (there called FLOPs). Counted on a copy made of
+    shape-only "meta" tensors, so it costs no arithmetic.
     """
-    with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        model.to("meta")(torch.empty(1, *image_shape))
+    shapes = copy.deepcopy(model).to("meta").eval()
+    with FlopCounterMode(display=False) as counter:
+        shapes(torch.empty(1, *image_shape, device="meta"))
     return counter.get_total_flops() // 2

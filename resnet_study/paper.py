@@ -3,6 +3,7 @@
 import pandas as pd
 
 from resnet_study import paths
+from resnet_study.tables import NETWORKS
 
 PLATEAUS = {  # iterations before the first drop of the rate, before the second, and last
     "before the first drop": (130_000, 148_000),
@@ -26,11 +27,11 @@ def final_paper_errors(curves: pd.DataFrame) -> pd.DataFrame:
             rows.append(
                 {
                     "error": split,
-                    "family": family,
+                    "family": NETWORKS[family],
                     "plateau": plateau,
                     "18 layers, %": f"{errors[18]:.1f}",
                     "34 layers, %": f"{errors[34]:.1f}",
                     "gap, points": f"{errors[34] - errors[18]:+.1f}".replace("-", "−"),
                 }
             )
-    return pd.DataFrame(rows).set_index("error")
+    return pd.DataFrame(rows)

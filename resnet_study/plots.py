@@ -9,10 +9,12 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter, MaxNLocator
+
+from resnet_study.tables import NETWORKS
 
 DEPTH_COLOURS = {18: "#0072B2", 34: "#D55E00"}  # Okabe & Ito: told apart by any eye
 WIDTHS = {"training": 0.9, "validation": 2.4}  # thin and bold, as in the post
-TITLES = {"plain": "plain", "residual": "ResNet"}
 
 
 def use_style() -> None:
@@ -72,7 +74,9 @@ def _panel(axes: plt.Axes, curves: pd.DataFrame) -> None:
             linewidth=WIDTHS[split],
             errorbar=("pi", 100) if "seed" in lines else None,
         )
-    axes.set(xlabel="", ylabel="")
+    axes.set(xlabel="iteration", ylabel="error (%)")
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))  # 100k, not 100000
+    axes.xaxis.set_major_locator(MaxNLocator(5))
 
 
 def fig2(sets: dict[str, pd.DataFrame]) -> Figure:
@@ -87,7 +91,7 @@ def fig2(sets: dict[str, pd.DataFrame]) -> Figure:
     rows = len(sets)
     figure, grid = plt.subplots(
         rows,
-        len(TITLES),
+        len(NETWORKS),
         figsize=(7.2, 0.6 + 2.9 * rows),
         sharex=True,
         sharey=True,
@@ -95,11 +99,11 @@ def fig2(sets: dict[str, pd.DataFrame]) -> Figure:
         layout="constrained",
     )
     for panels, (title, curves) in zip(grid, sets.items(), strict=True):
-        for axes, (family, name) in zip(panels, TITLES.items(), strict=True):
+        for axes, (family, name) in zip(panels, NETWORKS.items(), strict=True):
             _panel(axes, curves[curves.family == family])
             axes.set_title(f"{name} {title}".strip())
-    figure.supxlabel("iteration")
-    figure.supylabel("error (%)")
+    for axes in grid.flat:
+        axes.label_outer()
     handles = [
         Line2D([], [], color=colour, linewidth=width, label=f"{depth} layers, {split}")
         for depth, colour in DEPTH_COLOURS.items()
@@ -113,5 +117,5 @@ def curve(curves: pd.DataFrame, title: str) -> Figure:
     """Training (thin) and validation error (bold) of one run."""
     figure, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")
     _panel(axes, long_curves(curves).drop(columns="seed"))
-    axes.set(xlabel="iteration", ylabel="error (%)", title=title)
+    axes.set_title(title)
     return figure

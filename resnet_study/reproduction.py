@@ -143,7 +143,7 @@ def reproduce(seeds: str, jobs: int, say: Say = print) -> bool:
     comparison = compare(load_runs(ours), load_runs(theirs))
     same, shared = identical_curves(load_curves(ours), load_curves(theirs))
     say("\nReproduction report: difference of final errors in points [95 % interval]\n")
-    say(tables.comparison(comparison).to_string())
+    say(tables.comparison(comparison).to_string(index=False))
     say(f"\n{same} of your {shared} curves with our seeds equal ours to the bit")
     say(f"the study is {'reproduced' if reproduced(comparison) else 'NOT reproduced'}")
     say(f"the book: {paths.BUILD / 'html' / 'index.html'}")

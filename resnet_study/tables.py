@@ -1,8 +1,9 @@
 """Tables as the book and the terminal show them: estimates as text, in percent."""
 
 import pandas as pd
+from IPython.display import HTML
 
-from resnet_study.effects import FIG2_EFFECTS, verdict
+from resnet_study.effects import FIG2_EFFECTS, Effect, verdict
 from resnet_study.statistics import Estimate, estimate
 
 NETWORKS = {"plain": "plain", "residual": "ResNet"}
@@ -23,6 +24,16 @@ def mean_and_interval(value: Estimate) -> str:
     return f"{value.mean:+.2f} [{value.low:+.2f}, {value.high:+.2f}]".replace("-", "−")
 
 
+def network(family: str, depth: int) -> str:
+    """``ResNet-34``: the name of a network in tables and figures."""
+    return f"{NETWORKS[family]}-{depth}"
+
+
+def difference(effect: Effect) -> str:
+    """``plain-34 − plain-18``."""
+    return f"{network(*effect.minuend)} − {network(*effect.subtrahend)}"
+
+
 def final_errors(runs: pd.DataFrame) -> pd.DataFrame:
     """One row a network: n, runs that diverged, and each final error over seeds."""
     rows = []
@@ -33,14 +44,14 @@ def final_errors(runs: pd.DataFrame) -> pd.DataFrame:
         }
         rows.append(
             {
-                "network": f"{NETWORKS[family]}-{depth}",
+                "network": network(family, depth),
                 "parameters": f"{group.parameters.iloc[0]:,}",
                 "n": len(group),
                 "diverged": int(group.diverged.sum()),
                 **errors,
             }
         )
-    return pd.DataFrame(rows).set_index("network")
+    return pd.DataFrame(rows)
 
 
 def effects(runs: pd.DataFrame) -> pd.DataFrame:
@@ -50,28 +61,35 @@ def effects(runs: pd.DataFrame) -> pd.DataFrame:
         measured = effect.estimate(runs)
         rows.append(
             {
-                "difference": effect.label,
+                "difference": difference(effect),
                 "error": METRICS[effect.metric],
                 "points [95 % interval]": mean_and_interval(measured),
                 "n": measured.n,
-                "claim": f"{effect.claim}: {effect.claimed}",
+                "claimed": f"{effect.claimed} ({effect.claim})",
                 "verdict": verdict(effect, measured),
             }
         )
-    return pd.DataFrame(rows).set_index("difference")
+    return pd.DataFrame(rows)
 
 
 def comparison(table: pd.DataFrame) -> pd.DataFrame:
     """The reproduction report: a table of :func:`resnet_study.effects.compare` as text."""
     return pd.DataFrame(
         {
-            "error": table.error,
+            "difference": table.effect.map(difference),
+            "error": table.effect.map(lambda effect: METRICS[effect.metric]),
             "ours": table.ours.map(mean_and_interval),
-            "n ours": table.ours.map(lambda value: value.n),
+            "n": table.ours.map(lambda value: value.n),
             "yours": table.theirs.map(mean_and_interval),
-            "n yours": table.theirs.map(lambda value: value.n),
-            "claim": table.claim + " " + table.our_verdict,
+            "your n": table.theirs.map(lambda value: value.n),
+            "claim": table.effect.map(lambda effect: effect.claim),
+            "our verdict": table.our_verdict,
             "your verdict": table.their_verdict,
             "agreement": table.agreement,
         }
-    ).set_index(table.effect.rename("difference"))
+    )
+
+
+def show(table: pd.DataFrame) -> HTML:
+    """A table as a page of the book shows it: without pandas' numbering of the rows."""
+    return HTML(table.to_html(index=False, border=0, justify="left"))

@@ -1,0 +1,53 @@
+# Every target works on a fresh clone: each first makes the environment, once.
+VENV ?= .venv
+PYTHON ?= python3
+SEEDS ?= 0-2
+PORT ?= 8000
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+FIGURES := fig2 reproduction
+
+.PHONY: help setup reproduce book serve test lint records notebooks benchmark clean
+.DEFAULT_GOAL := help
+
+help:  ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+setup: $(INSTALLED)  ## make the virtual environment (VENV=.venv) with exact pins
+
+$(INSTALLED): constraints.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[book,dev]'
+	@touch $@
+
+reproduce: setup  ## train Fig. 2 afresh (SEEDS=0-2), render the book from it, report
+	@$(BIN)/resnet-study reproduce --seeds $(SEEDS)
+
+book: setup  ## render the committed notebooks into _build/html, without training
+	@$(BIN)/jupyter-book build -n -W --keep-going -q .
+	@echo "the book: _build/html/index.html"
+
+serve: setup  ## show the rendered book at http://localhost:8000 (PORT=8000)
+	$(BIN)/python -m http.server --bind localhost --directory _build/html $(PORT)
+
+test: setup  ## prove the repository sound
+	@$(BIN)/python -m pytest -n 2 --dist loadscope
+
+lint: setup  ## check style, and format what can be formatted
+	@$(BIN)/pre-commit run --all-files
+
+records: setup  ## train what is missing of the committed records (data/runs)
+	@$(BIN)/resnet-study status --missing | OMP_NUM_THREADS=1 xargs -r -P $$(nproc) -L 1 $(BIN)/resnet-study run
+
+notebooks: setup  ## execute the committed notebooks again, from the committed records
+	@for name in train $(FIGURES); do \
+	  $(BIN)/jupytext --quiet --sync notebooks/$$name.py && \
+	  $(BIN)/resnet-study execute notebooks/$$name.ipynb _build/executed/$$name.ipynb && \
+	  $(BIN)/nbstripout --keep-output --keep-count --extra-keys "$$(cat .noise)" _build/executed/$$name.ipynb && \
+	  mv _build/executed/$$name.ipynb notebooks/$$name.ipynb || exit 1; done
+
+benchmark: setup  ## compare the training loop with a stock one, side by side
+	@$(BIN)/python benchmarks/training_loop.py
+
+clean:  ## remove what was rendered or reproduced, not the environment
+	rm -rf _build
