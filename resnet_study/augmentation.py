@@ -1,8 +1,53 @@
-"""Random augmentations of a whole batch at a time, on the batch's device."""
+"""Random augmentations of a whole batch at a time, on the batch's device.
+
+Images come as uint8 and may leave as float, in the same units: 0 to 255.
+"""
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from resnet_study.errors import InputError, require_at_least
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What happens to a batch of images: at random in training, in the centre in evaluation.
+
+    Raises:
+        InputError: for sizes that cannot be.
+    """
+
+    crop_padding: int = 0  # pixels of zero padding before a random crop of the image's size
+    scales: tuple[int, int] | None = None  # shorter side drawn between; then a random crop
+    crop: int | None = None  # side of the crop; the image's own if not given
+    flip: bool = False  # mirror left to right at random
+    colour: bool = False  # shift along the principal axes of colour
+
+    def __post_init__(self):
+        require_at_least("crop_padding", self.crop_padding, 0)
+        if (self.scales is None) != (self.crop is None):
+            raise InputError("scales and crop go together; accepted: both or neither")
+
+    def training(self, images: Tensor, colour_axes: Tensor, generator: torch.Generator) -> Tensor:
+        """Augment images (N, C, H, W) at random; H and W become ``crop`` if that is given."""
+        if self.scales:
+            images = random_scaled_crop(images, self.scales, self.crop, self.flip, generator)
+        else:
+            if self.crop_padding:
+                images = random_crop(images, self.crop_padding, generator)
+            if self.flip:
+                images = random_flip(images, generator)
+        return random_colour(images, colour_axes, generator) if self.colour else images
+
+    def evaluation(self, images: Tensor) -> Tensor:
+        """The centre crop of images (N, C, H, W)."""
+        if self.crop is None:
+            return images
+        top, left = ((side - self.crop) // 2 for side in images.shape[2:])
+        return images[:, :, top : top + self.crop, left : left + self.crop]
 
 
 def random_crop(images: Tensor, padding: int, generator: torch.Generator) -> Tensor:
@@ -26,3 +71,59 @@ def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
     """Mirror each image left to right with probability one half. (N, C, H, W) in and out."""
     chosen = torch.rand(len(images), generator=generator, device=images.device) < 0.5
     return torch.where(chosen[:, None, None, None], images.flip(3), images)
+
+
+def random_scaled_crop(
+    images: Tensor, scales: tuple[int, int], crop: int, flip: bool, generator: torch.Generator
+) -> Tensor:
+    """Scale square images so that their side is uniform in ``scales``, then crop at random.
+
+    He et al. 2015, section 3.4; all in one bilinear look-up, mirrored with probability one
+    half if ``flip``. Sides and places are drawn from the continuum and not from whole pixels.
+    Images (N, C, H, H), float (N, C, crop, crop) out. Meant for enlarging: a side below H
+    would want a filter against aliasing.
+    """
+    count, _, _, side = images.shape
+    draws = torch.rand(4, count, 1, generator=generator, device=images.device)
+    pixel = side / (scales[0] + (scales[1] - scales[0]) * draws[0])  # of the crop, in ours
+    steps = torch.arange(crop, device=images.device) + 0.5
+    rows, columns = (draw * (side - crop * pixel) + steps * pixel for draw in draws[1:3])
+    if flip:
+        columns = torch.where(draws[3] < 0.5, columns.flip(1), columns)
+    grid = torch.stack(
+        [columns[:, None, :].expand(-1, crop, -1), rows[:, :, None].expand(-1, -1, crop)], dim=3
+    )
+    grid = 2 * grid / side - 1  # F.grid_sample counts from −1 to 1, edge to edge
+    return F.grid_sample(
+        images.float(), grid, mode="bilinear", padding_mode="border", align_corners=False
+    )
+
+
+def random_colour(images: Tensor, axes: Tensor, generator: torch.Generator) -> Tensor:
+    """Add to each image a random multiple of each principal axis of colour.
+
+    Krizhevsky, Sutskever & Hinton 2012, section 4.1: the sum over axes of α λ p, with α
+    from a normal distribution of deviation 0.1. ``axes`` (3, 3) holds λ p in its columns,
+    see :func:`colour_axes`. Images (N, 3, H, W) in 0 to 255, float out.
+    """
+    alpha = 0.1 * torch.randn(len(images), 3, generator=generator, device=images.device)
+    return images + 255 * (alpha @ axes.T)[:, :, None, None]
+
+
+def colour_axes(images: Tensor) -> Tensor:
+    """Eigenvectors of the covariance of colours, each times its eigenvalue, as columns (C, C).
+
+    ``images`` uint8 (N, C, H, W), taken as values from 0 to 1.
+    """
+    pixels = images.transpose(0, 1).flatten(1)
+    channels = len(pixels)
+    # Sums of products of bytes, channel by channel, need no float copy of all images.
+    mean = torch.stack([channel.double().mean() for channel in pixels])
+    covariance = torch.empty(channels, channels, dtype=torch.float64)
+    for i in range(channels):
+        for j in range(channels):
+            product = pixels[i].to(torch.int32) * pixels[j].to(torch.int32)
+            covariance[i, j] = product.sum(dtype=torch.float64) / pixels.shape[1]
+    covariance = (covariance - mean[:, None] * mean) / 255**2
+    values, vectors = torch.linalg.eigh(covariance)
+    return (vectors * values).float()

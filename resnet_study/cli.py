@@ -78,11 +78,20 @@ def reproduce(seeds, jobs):
 @click.option("--recipe", help="One of the experiment's recipes. [its first]")
 @click.option("--seeds", help="Such as 0-2,7. [the experiment's]")
 @RUNS_DIR
-def status(experiment, recipe, seeds, runs_dir):
+@click.option("--missing", is_flag=True, help="Print the options of `run` that fill the gaps.")
+def status(experiment, recipe, seeds, runs_dir, missing):
     """Say which runs of EXPERIMENT are recorded, missing or stale."""
     chosen = get_experiment(experiment)
     runs = chosen.runs(recipe, seeds and parse_seeds(seeds))
     states = {run.name: run.state(runs_dir) for run in runs}
+    if missing:  # for xargs
+        for run in runs:
+            if states[run.name] != "recorded":
+                click.echo(
+                    f"--recipe {run.recipe.name} --family {run.family} "
+                    f"--depth {run.depth} --seed {run.seed}"
+                )
+        return
     counts = ", ".join(
         f"{list(states.values()).count(state)} {state}"
         for state in ("recorded", "missing", "stale")

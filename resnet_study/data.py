@@ -1,4 +1,4 @@
-"""Data sets as tensors: digits (embedded), Fashion-MNIST, CIFAR-10 and CIFAR-100.
+"""Data sets as tensors: digits (embedded), Fashion-MNIST, CIFAR-10 and -100, Tiny ImageNet.
 
 A small data set lives whole on the device as unsigned bytes; a batch is cut from it,
 augmented and normalised at once. Data know nothing of models.
@@ -15,8 +15,9 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from resnet_study import paths
-from resnet_study.augmentation import random_crop, random_flip
+from resnet_study.augmentation import Augmentation, colour_axes
 from resnet_study.errors import InputError, require_one_of
+from resnet_study.tiny_imagenet import load_tiny_imagenet
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,14 @@ class Dataset:
     """A training and a validation set, and how to draw batches of them.
 
     ``mean`` and ``deviation`` (1, C, 1, 1) are those of the training pixels; they
-    normalise both sets.
+    normalise both sets. ``colour_axes`` (C, C) are the principal axes of their colours.
     """
 
     train: Images
     validation: Images
     mean: Tensor
     deviation: Tensor
+    colour_axes: Tensor
 
     @property
     def classes(self) -> int:
@@ -68,6 +70,7 @@ class Dataset:
             self.validation.to(device),
             self.mean.to(device),
             self.deviation.to(device),
+            self.colour_axes.to(device),
         )
 
     def fingerprint(self) -> str:
@@ -80,10 +83,11 @@ class Dataset:
         return digest.hexdigest()
 
     def _normalise(self, images: Tensor) -> Tensor:
-        return (images.float() - self.mean) / self.deviation
+        normal = (images.float() - self.mean) / self.deviation
+        return normal.contiguous(memory_format=torch.channels_last)  # faster convolutions
 
     def training_batches(
-        self, batch: int, generator: torch.Generator, crop_padding: int = 0, flip: bool = False
+        self, batch: int, augmentation: Augmentation, generator: torch.Generator
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch: every training image once, in random order, augmented and normalised.
 
@@ -92,26 +96,26 @@ class Dataset:
         """
         order = torch.randperm(len(self.train), generator=generator, device=self.device)
         for indices in order.split(batch):
-            images, labels = self.train.images[indices], self.train.labels[indices]
-            if crop_padding:
-                images = random_crop(images, crop_padding, generator)
-            if flip:
-                images = random_flip(images, generator)
-            yield self._normalise(images), labels
+            images = augmentation.training(self.train.images[indices], self.colour_axes, generator)
+            yield self._normalise(images), self.train.labels[indices]
 
-    def evaluation_batches(self, split: str, batch: int = 1000) -> Iterator[tuple[Tensor, Tensor]]:
-        """The ``"train"`` or ``"validation"`` set once, in order, without augmentation."""
+    def evaluation_batches(
+        self, split: str, augmentation: Augmentation, batch: int = 500
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """The ``"train"`` or ``"validation"`` set once, in order, nothing random about it."""
         part: Images = getattr(self, split)
         for images, labels in zip(part.images.split(batch), part.labels.split(batch), strict=True):
-            yield self._normalise(images), labels
+            yield self._normalise(augmentation.evaluation(images)), labels
 
 
 def make_dataset(train: Images, validation: Images) -> Dataset:
     """A :class:`Dataset` normalised by the training images alone."""
-    pixels = train.images.double()
-    mean = pixels.mean(dim=(0, 2, 3), keepdim=True)
-    deviation = pixels.std(dim=(0, 2, 3), keepdim=True, correction=0)
-    return Dataset(train, validation, mean.float(), deviation.float())
+    channels = [channel.double() for channel in train.images.unbind(1)]
+    mean = torch.stack([channel.mean() for channel in channels]).float()
+    deviation = torch.stack([channel.std(correction=0) for channel in channels]).float()
+    shape = (1, -1, 1, 1)
+    axes = colour_axes(train.images)
+    return Dataset(train, validation, mean.view(shape), deviation.view(shape), axes)
 
 
 def hold_out(images: Images, count: int) -> tuple[Images, Images]:
@@ -153,11 +157,23 @@ def _torchvision(name: str) -> Callable[[Path], tuple[Images, Images]]:
     return load
 
 
+def _tiny_imagenet(every: int) -> Callable[[Path], tuple[Images, Images]]:
+    """A loader for Tiny ImageNet, all of it or every tenth class."""
+
+    def load(data_dir: Path) -> tuple[Images, Images]:
+        parts = load_tiny_imagenet(data_dir, every)
+        return Images(*parts[:2]), Images(*parts[2:])
+
+    return load
+
+
 LOADERS: dict[str, Callable[[Path], tuple[Images, Images | None]]] = {
     "digits": _digits,
     "fashion-mnist": _torchvision("FashionMNIST"),
     "cifar10": _torchvision("CIFAR10"),
     "cifar100": _torchvision("CIFAR100"),
+    "tiny-imagenet": _tiny_imagenet(every=1),
+    "tiny-imagenet-20": _tiny_imagenet(every=10),
 }
 
 

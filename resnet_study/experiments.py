@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from resnet_study import paths, provenance
+from resnet_study.augmentation import Augmentation
 from resnet_study.data import load_data
 from resnet_study.errors import InputError, require_at_least, require_one_of
 from resnet_study.models import (
@@ -81,7 +82,30 @@ class Run:
         path = self.record_path(runs_dir)
         if not path.exists():
             return "missing"
-        return "recorded" if read_record(path)["config"] == self.config else "stale"
+        return "recorded" if run_from_config(read_record(path)["config"]) == self else "stale"
+
+
+def run_from_config(config: dict) -> Run | None:
+    """The run that a record's ``config`` describes, or None if there is no such run today.
+
+    A field that the record does not know has its default: an option added since, and
+    not used.
+    """
+    try:
+        recipe = dict(config["recipe"])
+        augmentation = Augmentation(**_with_tuples(recipe.pop("augmentation")))
+        return Run(
+            **{**config, "recipe": Recipe(**_with_tuples(recipe), augmentation=augmentation)}
+        )
+    except (KeyError, TypeError, InputError):
+        return None
+
+
+def _with_tuples(values: dict) -> dict:
+    """JSON has lists where configurations have tuples."""
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }
 
 
 def perform(
@@ -224,7 +248,7 @@ EXPERIMENTS = {
             families=("plain", "residual"),
             depths=(18, 34),
             seeds=(0, 1, 2, 3, 4),
-            recipes=("digits",),
+            recipes=("digits", "tiny-imagenet-20", "tiny-imagenet"),
         ),
     )
 }

@@ -74,7 +74,7 @@ class PlainBlock(nn.Module):
         self.branch = Branch(channels_in, channels_out, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.branch(x))
+        return F.relu(self.branch(x), inplace=True)
 
 
 class ResidualBlock(nn.Module):
@@ -86,7 +86,7 @@ class ResidualBlock(nn.Module):
         self.shortcut = make_shortcut(channels_in, channels_out, stride, shortcut)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.branch(x) + self.shortcut(x))
+        return F.relu(self.branch(x) + self.shortcut(x), inplace=True)
 
 
 FAMILIES = {"plain": PlainBlock, "residual": ResidualBlock}

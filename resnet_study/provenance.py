@@ -12,7 +12,7 @@ import torch
 from resnet_study import paths
 
 PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn")  # those that can move a curve
-TRAINING_CODE = ("augmentation", "data", "models", "recipes", "training")
+TRAINING_CODE = ("augmentation", "data", "models", "recipes", "tiny_imagenet", "training")
 
 
 def _git(*arguments: str) -> str | None:

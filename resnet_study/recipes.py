@@ -5,6 +5,7 @@ A recipe is one small function; to add one, write it and list it in ``RECIPES``.
 
 from dataclasses import dataclass, replace
 
+from resnet_study.augmentation import Augmentation
 from resnet_study.data import LOADERS
 from resnet_study.errors import InputError, require_at_least, require_one_of
 from resnet_study.models import STEMS
@@ -23,8 +24,7 @@ class Recipe:
     held_out: int  # training images that validate; 0: the data set's own test images
     stem: str  # one of models.STEMS
     width: int  # channels of the first stage
-    crop_padding: int  # pixels of zero padding before a random crop
-    flip: bool  # mirror left to right at random
+    augmentation: Augmentation
     batch: int  # images a step
     epochs: int
     rate: float  # learning rate before the first drop
@@ -35,7 +35,7 @@ class Recipe:
     def __post_init__(self):
         require_one_of("data set", self.data, LOADERS)
         require_one_of("stem", self.stem, STEMS)
-        for name in ("held_out", "crop_padding", "momentum", "weight_decay"):
+        for name in ("held_out", "momentum", "weight_decay"):
             require_at_least(name, getattr(self, name), 0)
         for name in ("width", "epochs"):
             require_at_least(name, getattr(self, name), 1)
@@ -61,8 +61,7 @@ def digits() -> Recipe:
         held_out=360,
         stem="small",
         width=16,
-        crop_padding=1,
-        flip=False,
+        augmentation=Augmentation(crop_padding=1),
         batch=64,
         epochs=20,
         rate=0.05,
@@ -78,8 +77,7 @@ def cifar10() -> Recipe:
         held_out=5000,
         stem="small",
         width=16,
-        crop_padding=4,
-        flip=True,
+        augmentation=Augmentation(crop_padding=4, flip=True),
         batch=128,
         epochs=182,
         rate=0.1,
@@ -97,7 +95,38 @@ def fashion_mnist() -> Recipe:
     return replace(cifar10(), name="fashion-mnist", data="fashion-mnist", epochs=18)
 
 
-RECIPES = {recipe().name: recipe for recipe in (digits, cifar10, cifar100, fashion_mnist)}
+def tiny_imagenet() -> Recipe:
+    """The ImageNet recipe of He et al. 2015, section 3.4, scaled by 1/4 in pixels."""
+    return Recipe(
+        name="tiny-imagenet",
+        data="tiny-imagenet",
+        held_out=0,
+        stem="imagenet",
+        width=64,
+        augmentation=Augmentation(scales=(64, 120), crop=56, flip=True, colour=True),
+        batch=256,
+        epochs=90,
+        rate=0.1,
+        drops=(1 / 3, 2 / 3),
+    )
+
+
+def tiny_imagenet_20() -> Recipe:
+    """Every tenth class of Tiny ImageNet at half the width: pictures at a size for a CPU."""
+    return replace(
+        tiny_imagenet(),
+        name="tiny-imagenet-20",
+        data="tiny-imagenet-20",
+        width=32,
+        batch=128,
+        epochs=20,
+    )
+
+
+RECIPES = {
+    recipe().name: recipe
+    for recipe in (digits, cifar10, cifar100, fashion_mnist, tiny_imagenet, tiny_imagenet_20)
+}
 
 
 def get_recipe(name: str, **changes: object) -> Recipe:

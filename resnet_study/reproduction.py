@@ -19,11 +19,11 @@ from resnet_study import paths, tables
 from resnet_study.effects import compare, identical_curves, reproduced
 from resnet_study.errors import InputError
 from resnet_study.experiments import EXPERIMENTS, Run, parse_seeds
-from resnet_study.notebooks import execute
 from resnet_study.provenance import code_fingerprint
 from resnet_study.records import RecordError, load_curves, load_runs, read_record
 
 RECORDS = paths.REPRODUCTION / "runs"
+LOGS = paths.REPRODUCTION / "logs"
 SITE = paths.REPRODUCTION / "site"
 FIG2 = EXPERIMENTS["fig2"]
 BOOK_OPTIONS = ("-n", "-W", "--keep-going")  # a warning is a fault: broken link, missing figure
@@ -55,8 +55,32 @@ def _is_fresh(run: Run) -> bool:
         return False
 
 
+def _last_line(text: str) -> str:
+    """What a failed process said last, which is what went wrong."""
+    return (text.strip().splitlines() or ["it said nothing"])[-1]
+
+
+def _papermill(notebook: str, output: Path, parameters: dict[str, object]) -> None:
+    """Execute one of our notebooks in a process of its own, on one thread.
+
+    Raises:
+        InputError: if it fails, with the last line it said.
+    """
+    output.parent.mkdir(parents=True, exist_ok=True)
+    options = [text for pair in parameters.items() for text in ("-p", *map(str, pair))]
+    source = paths.NOTEBOOKS / f"{notebook}.ipynb"
+    done = subprocess.run(
+        [sys.executable, "-m", "papermill", source, output, *options],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    if done.returncode:
+        raise InputError(f"{source} failed: {_last_line(done.stderr)}")
+
+
 def _train(run: Run) -> Path:
-    """Train one run through papermill on the ``train`` notebook, in a process of its own."""
+    """Train one run through the ``train`` notebook, whose executed copy is the log."""
     parameters = {
         "recipe": run.recipe.name,
         "family": run.family,
@@ -66,16 +90,7 @@ def _train(run: Run) -> Path:
         "runs_dir": RECORDS,
         "overwrite": True,
     }
-    log = paths.REPRODUCTION / "notebooks" / f"train-{run.name}.ipynb"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    options = [text for pair in parameters.items() for text in ("-p", *map(str, pair))]
-    subprocess.run(
-        [sys.executable, "-m", "papermill", paths.NOTEBOOKS / "train.ipynb", log, *options],
-        check=True,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
+    _papermill("train", LOGS / f"train-{run.name}.ipynb", parameters)
     return run.record_path(RECORDS)
 
 
@@ -83,7 +98,7 @@ def train_missing(runs: list[Run], jobs: int, say: Say) -> None:
     """Train the runs that are not there yet, ``jobs`` at a time, one thread each.
 
     Raises:
-        InputError: if a run fails, with the last line it said.
+        InputError: if one fails; those that run then are finished, and kept.
     """
     missing = [run for run in runs if not _is_fresh(run)]
     say(f"training {len(missing)} of {len(runs)} runs, {jobs} at a time")
@@ -98,9 +113,6 @@ def train_missing(runs: list[Run], jobs: int, say: Say) -> None:
                     f"  {done:2}/{len(missing)}  {futures[future].name:22} training error "
                     f"{final['training_error'] or float('nan'):5.1f} %   about {left:3.0f} s to go"
                 )
-        except subprocess.CalledProcessError as error:
-            reason = error.stderr.strip().splitlines()[-1] if error.stderr else error
-            raise InputError(f"a training failed: {reason}") from error
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -120,11 +132,8 @@ def render_book(seeds: str) -> None:
         paths.NOTEBOOKS, SITE / "notebooks", ignore=shutil.ignore_patterns(".*", "*.py")
     )
     for name in FIGURES:
-        execute(
-            paths.NOTEBOOKS / f"{name}.ipynb",
-            SITE / "notebooks" / f"{name}.ipynb",
-            {"runs_dir": str(RECORDS), "seeds": seeds},
-        )
+        output = SITE / "notebooks" / f"{name}.ipynb"
+        _papermill(name, output, {"runs_dir": RECORDS, "seeds": seeds})
     command = [sys.executable, "-m", "jupyter_book.cli.main", "build", *BOOK_OPTIONS]
     built = subprocess.run(
         [*command, "--path-output", paths.ROOT, SITE], capture_output=True, text=True

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from resnet_study.augmentation import Augmentation
 from resnet_study.data import Dataset
 from resnet_study.errors import InputError
 from resnet_study.recipes import Recipe, learning_rate
@@ -81,14 +82,27 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, data: Dataset, split: str) -> tuple[float, float]:
+def evaluate(
+    model: nn.Module, data: Dataset, split: str, augmentation: Augmentation
+) -> tuple[float, float]:
     """Error (percent) and loss on the clean ``"train"`` or ``"validation"`` images."""
     model.eval()
     score = Score(data.device)
-    for images, labels in data.evaluation_batches(split):
+    for images, labels in data.evaluation_batches(split, augmentation):
         logits = model(images)
         score.add(logits, labels, F.cross_entropy(logits, labels))
     return score.read()
+
+
+def make_optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """Stochastic gradient descent with momentum, all parameters decayed alike, as in the paper."""
+    return torch.optim.SGD(
+        model.parameters(),
+        lr=recipe.rate,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+        fused=True,
+    )
 
 
 def train_epoch(
@@ -102,7 +116,7 @@ def train_epoch(
     """One pass over the training set, one of ``rates`` a step; running error and loss."""
     model.train()
     score = Score(data.device)
-    batches = data.training_batches(recipe.batch, generator, recipe.crop_padding, recipe.flip)
+    batches = data.training_batches(recipe.batch, recipe.augmentation, generator)
     for (images, labels), rate in zip(batches, rates, strict=True):
         for group in optimiser.param_groups:
             group["lr"] = rate
@@ -130,14 +144,9 @@ def train(
     seed see the same batches, whatever the model. A loss that is not finite ends the
     training and is told in the history.
     """
-    model.to(data.device, memory_format=torch.channels_last)
+    model.to(data.device)
     generator = torch.Generator(data.device).manual_seed(seed)
-    optimiser = torch.optim.SGD(
-        model.parameters(),
-        lr=recipe.rate,
-        momentum=recipe.momentum,
-        weight_decay=recipe.weight_decay,
-    )
+    optimiser = make_optimiser(model, recipe)
     per_epoch = math.ceil(len(data.train) / recipe.batch)
     steps = per_epoch * recipe.epochs
     rates = iter([learning_rate(recipe, step, steps) for step in range(steps)])
@@ -148,7 +157,7 @@ def train(
     for epoch in bar:
         epoch_rates = [next(rates) for _ in range(per_epoch)]
         running = train_epoch(model, data, recipe, optimiser, epoch_rates, generator)
-        validation = evaluate(model, data, "validation")
+        validation = evaluate(model, data, "validation", recipe.augmentation)
         iteration = epoch * per_epoch
         if not (math.isfinite(running[1]) and math.isfinite(validation[1])):
             history.diverged_at = iteration
@@ -157,5 +166,5 @@ def train(
         bar.set_postfix_str(f"training {running[0]:.1f} %, validation {validation[0]:.1f} %")
         for callback in callbacks:
             callback(model, data, iteration)
-    history.clean_training_error, _ = evaluate(model, data, "train")
+    history.clean_training_error, _ = evaluate(model, data, "train", recipe.augmentation)
     return history
