@@ -5,7 +5,9 @@ SEEDS ?= 0-2
 PORT ?= 8000
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-FIGURES := fig2 reproduction
+NOTEBOOKS := train fig2 reproduction
+# Hooks find their tools in the environment. One that mends a file fails; run again, it passes.
+HOOKS := PATH="$$(cd $(BIN) && pwd):$$PATH" pre-commit run
 
 .PHONY: help setup reproduce book serve test lint records notebooks benchmark clean
 .DEFAULT_GOAL := help
@@ -24,7 +26,7 @@ reproduce: setup  ## train Fig. 2 afresh (SEEDS=0-2), render the book from it, r
 	@$(BIN)/resnet-study reproduce --seeds $(SEEDS)
 
 book: setup  ## render the committed notebooks into _build/html, without training
-	@$(BIN)/jupyter-book build -n -W --keep-going -q .
+	@$(BIN)/jupyter-book build --all -n -W --keep-going -q .
 	@echo "the book: _build/html/index.html"
 
 serve: setup  ## show the rendered book at http://localhost:8000 (PORT=8000)
@@ -33,18 +35,19 @@ serve: setup  ## show the rendered book at http://localhost:8000 (PORT=8000)
 test: setup  ## prove the repository sound
 	@$(BIN)/python -m pytest -n 2 --dist loadscope
 
-lint: setup  ## check style, and format what can be formatted
-	@$(BIN)/pre-commit run --all-files
+lint: setup  ## check style, and mend what can be mended (.pre-commit-config.yaml)
+	@$(HOOKS) --all-files
 
 records: setup  ## train what is missing of the committed records (data/runs)
-	@$(BIN)/resnet-study status --missing | OMP_NUM_THREADS=1 xargs -r -P $$(nproc) -L 1 $(BIN)/resnet-study run
+	@missing=$$($(BIN)/resnet-study status --missing) && echo "$$missing" | \
+	  OMP_NUM_THREADS=1 xargs -r -P $$(nproc) -L 1 $(BIN)/resnet-study run
 
 notebooks: setup  ## execute the committed notebooks again, from the committed records
-	@for name in train $(FIGURES); do \
-	  $(BIN)/jupytext --quiet --sync notebooks/$$name.py && \
+	@$(HOOKS) --files notebooks/* >/dev/null || $(HOOKS) --files notebooks/*
+	@for name in $(NOTEBOOKS); do \
 	  $(BIN)/resnet-study execute notebooks/$$name.ipynb _build/executed/$$name.ipynb && \
-	  $(BIN)/nbstripout --keep-output --keep-count --extra-keys "$$(cat .noise)" _build/executed/$$name.ipynb && \
-	  mv _build/executed/$$name.ipynb notebooks/$$name.ipynb || exit 1; done
+	  mv _build/executed/$$name.ipynb notebooks/ || exit 1; done
+	@$(HOOKS) --files notebooks/* >/dev/null || $(HOOKS) --files notebooks/*
 
 benchmark: setup  ## compare the training loop with a stock one, side by side
 	@$(BIN)/python benchmarks/training_loop.py

@@ -26,7 +26,7 @@ RECORDS = paths.REPRODUCTION / "runs"
 LOGS = paths.REPRODUCTION / "logs"
 SITE = paths.REPRODUCTION / "site"
 FIG2 = EXPERIMENTS["fig2"]
-BOOK_OPTIONS = ("-n", "-W", "--keep-going")  # a warning is a fault: broken link, missing figure
+BOOK_OPTIONS = ("--all", "-n", "-W", "--keep-going")  # a warning is a fault: a broken link, say
 FIGURES = ("fig2", "reproduction")  # notebooks that read the fresh records
 
 Say = Callable[[str], None]

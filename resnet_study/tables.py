@@ -1,7 +1,6 @@
 """Tables as the book and the terminal show them: estimates as text, in percent."""
 
 import pandas as pd
-from IPython.display import HTML
 
 from resnet_study.effects import FIG2_EFFECTS, Effect, verdict
 from resnet_study.statistics import Estimate, estimate
@@ -90,6 +89,8 @@ def comparison(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def show(table: pd.DataFrame) -> HTML:
+def show(table: pd.DataFrame):
     """A table as a page of the book shows it: without pandas' numbering of the rows."""
+    from IPython.display import HTML  # there in a notebook; a training does without it
+
     return HTML(table.to_html(index=False, border=0, justify="left"))

@@ -1,0 +1,183 @@
+"""Pins, environments, documents and workflows say the same."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+GROUPS = PROJECT["optional-dependencies"]
+DEPENDENCIES = {
+    canonicalize_name(requirement.name): requirement
+    for group in (PROJECT["dependencies"], *GROUPS.values())
+    for requirement in map(Requirement, group)
+}
+LARGEST = 2 * 2**20  # bytes; as in .pre-commit-config.yaml
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+MADE_BY_MAKE = Path(sys.prefix, ".installed").exists()  # the Makefile's mark
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def read_yaml(path: str | Path) -> dict:
+    return yaml.safe_load(read(path))
+
+
+def pin_lines() -> list[str]:
+    lines = map(str.strip, read("constraints.txt").splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def pins() -> dict[str, str]:
+    """Normalised name to version."""
+    split = (line.split("==") for line in pin_lines())
+    return {canonicalize_name(name): version for name, version in split}
+
+
+def recipe(target: str) -> str:
+    """The lines of the Makefile below ``target:``, continued lines joined."""
+    makefile = read("Makefile").replace("\\\n", " ")
+    return re.search(rf"^{re.escape(target)}:.*\n((?:\t.*\n?)+)", makefile, re.MULTILINE)[1]
+
+
+def targets() -> set[str]:
+    return set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
+
+
+def tracked_files() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def test_constraints_are_exact_pins_each_once_and_sorted():
+    bad = [line for line in pin_lines() if not re.fullmatch(r"[\w.-]+==[\w.!+]+", line)]
+    assert not bad
+    names = [canonicalize_name(line.split("==")[0]) for line in pin_lines()]
+    assert names == sorted(set(names))
+
+
+@pytest.mark.parametrize("name", DEPENDENCIES)
+def test_every_dependency_has_a_pin_within_its_range(name):
+    assert name in pins(), f"{name} has no pin in constraints.txt"
+    assert DEPENDENCIES[name].specifier.contains(pins()[name], prereleases=True)
+
+
+@pytest.mark.skipif(not MADE_BY_MAKE, reason="not in the environment of `make setup`")
+@pytest.mark.parametrize("name", DEPENDENCIES)
+def test_installed_version_is_the_pin(name):
+    assert Version(metadata.version(name)) == Version(pins()[name])
+
+
+def test_conda_environment_installs_what_make_setup_installs():
+    environment = read_yaml("environment.yml")["dependencies"]
+    (from_pip,) = (entry["pip"] for entry in environment if isinstance(entry, dict))
+    (install,) = (line for line in recipe("$(INSTALLED)").splitlines() if "pip install" in line)
+    (constraints,) = re.findall(r"(?:-c|--constraint) (\S+)", install)
+    (package,) = re.findall(r"(?:-e|--editable) '?([^\s']+)", install)
+    assert from_pip == [f"-c {constraints}", f"-e {package}"]
+    assert constraints == "constraints.txt"
+    assert set(re.findall(r"\w+", package)) == set(GROUPS)
+
+
+def test_every_python_we_name_is_allowed():
+    allowed = SpecifierSet(PROJECT["requires-python"])
+    environment = read_yaml("environment.yml")["dependencies"]
+    named = [entry[7:] for entry in environment if str(entry).startswith("python=")]
+    named += read_yaml(".github/workflows/test.yml")["jobs"]["test"]["strategy"]["matrix"]["python"]
+    assert len(named) > 1
+    assert [version for version in named if version not in allowed] == []
+
+
+def test_contributing_gives_a_reason_for_each_dependency_and_no_other():
+    section = read("CONTRIBUTING.md").split("## Dependencies\n")[1].split("\n## ")[0]
+    reasons = re.findall(r"^- `([\w.-]+)`: \w.+", section, re.MULTILINE)
+    assert sorted(reasons) == sorted(DEPENDENCIES)
+
+
+def test_contributing_has_a_line_for_each_module_and_no_other():
+    section = read("CONTRIBUTING.md").split("## The library\n")[1].split("\n## ")[0]
+    described = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    modules = {path.stem for path in (ROOT / "resnet_study").glob("[!_]*.py")}
+    assert sorted(described) == sorted(modules)
+
+
+def test_readme_has_a_line_for_each_top_level_entry():
+    entries = {path.relative_to(ROOT).parts for path in tracked_files()}
+    names = {parts[0] + "/" * (len(parts) > 1) for parts in entries}
+    described = set(re.findall(r"^\| `([^`]+)` \|", read("README.md"), re.MULTILINE))
+    assert sorted(names - described) == []
+
+
+def test_documents_name_targets_that_exist_and_the_readme_names_all():
+    named = {}
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "book").glob("*.md")]:
+        text = path.read_text(encoding="utf-8")
+        named[path.name] = set(re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE))
+    assert set().union(*named.values()) <= targets()
+    assert named["README.md"] == targets()
+
+
+def test_ci_runs_make_test_and_nothing_else():
+    assert (ROOT / ".ci" / "run").stat().st_mode & 0o100
+    lines = read(".ci/run").splitlines()
+    commands = [line for line in lines if not line.startswith(("#", "set ", "cd "))]
+    assert commands == ["make test"]
+    steps = read_yaml(".github/workflows/test.yml")["jobs"]["test"]["steps"]
+    assert [step["run"] for step in steps if "run" in step] == [".ci/run"]
+
+
+def test_publishing_runs_targets_that_exist():
+    steps = read_yaml(".github/workflows/publish.yml")["jobs"]["build"]["steps"]
+    commands = [step["run"].split() for step in steps if "run" in step]
+    assert all(program == "make" and target in targets() for program, target in commands)
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_parse_and_use_official_actions_only(path):
+    steps = [step for job in read_yaml(path)["jobs"].values() for step in job["steps"]]
+    used = [step["uses"] for step in steps if "uses" in step]
+    assert used
+    assert [action for action in used if not re.fullmatch(r"actions/[\w-]+@v\d+", action)] == []
+
+
+def test_hooks_are_local_and_their_tools_are_dependencies():
+    repositories = read_yaml(".pre-commit-config.yaml")["repos"]
+    assert [entry["repo"] for entry in repositories] == ["local"]
+    for hook in repositories[0]["hooks"]:
+        assert hook["language"] == "system"
+        assert hook["entry"].split()[0] in {*DEPENDENCIES, "bash"}
+
+
+def test_citation_and_package_agree():
+    citation = read_yaml("CITATION.cff")
+    assert citation["cff-version"] == "1.2.0"
+    for key in ("version", "license"):
+        assert citation[key] == PROJECT[key]
+    holder = citation["authors"][0]["name"]
+    for name in ("LICENSE", "LICENSE-TEXT"):
+        assert f"Copyright (c) 2026 {holder}" in read(name)
+
+
+def test_no_tracked_file_names_a_path_of_one_machine():
+    path_of_one_machine = re.compile(rb"(?<![\w.~-])/(?:home|root|work|Users)/\w")
+    naming = [path for path in tracked_files() if path_of_one_machine.search(path.read_bytes())]
+    assert naming == []
+
+
+def test_no_tracked_file_is_large():
+    large = [path.name for path in tracked_files() if path.stat().st_size > LARGEST]
+    assert large == []
