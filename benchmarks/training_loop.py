@@ -17,7 +17,7 @@ from torchvision.transforms import v2
 from resnet_study.data import Images, load_data
 from resnet_study.models import build_model
 from resnet_study.recipes import get_recipe
-from resnet_study.training import evaluate, make_optimiser, train_epoch
+from resnet_study.training import Training
 
 ROUNDS = 5  # each of one epoch a loop, after one to warm up
 RECIPE = get_recipe("digits")
@@ -59,10 +59,11 @@ def stock_epoch(model, optimiser, training: DataLoader, validation: DataLoader) 
             wrong += (logits.argmax(1) != labels).sum().item()
 
 
-def our_epoch(model, optimiser, rates: list[float], generator: torch.Generator) -> None:
+def our_epoch(training: Training) -> None:
     """One epoch of ours."""
-    train_epoch(model, DATA, RECIPE, optimiser, rates, generator)
-    evaluate(model, DATA, "validation", RECIPE.augmentation)
+    for images, labels in training.rest_of_epoch():
+        training.learn(images, labels)
+    training.close_epoch()
 
 
 def make_model(depth: int):
@@ -83,16 +84,14 @@ def compare(depth: int) -> tuple[float, float]:
     crop = v2.RandomCrop(DATA.image_shape[1:], padding=RECIPE.augmentation.crop_padding)
     training = DataLoader(StockDataset(DATA.train, crop), RECIPE.batch, shuffle=True)
     validation = DataLoader(StockDataset(DATA.validation), RECIPE.batch)
-    theirs, ours = make_model(depth), make_model(depth)
+    theirs = make_model(depth)
     stock_optimiser = torch.optim.SGD(
         theirs.parameters(), RECIPE.rate, RECIPE.momentum, weight_decay=RECIPE.weight_decay
     )
-    our_optimiser = make_optimiser(ours, RECIPE)
-    rates = [RECIPE.rate] * len(training)
-    generator = torch.Generator().manual_seed(0)
+    ours = Training(make_model(depth), DATA, RECIPE, seed=0)
     loops = (
         lambda: stock_epoch(theirs, stock_optimiser, training, validation),
-        lambda: our_epoch(ours, our_optimiser, rates, generator),
+        lambda: our_epoch(ours),
     )
     speeds = ([], [])
     for _ in range(ROUNDS + 1):

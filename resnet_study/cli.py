@@ -80,7 +80,7 @@ def reproduce(seeds, jobs):
 @RUNS_DIR
 @click.option("--missing", is_flag=True, help="Print the options of `run` that fill the gaps.")
 def status(experiment, recipe, seeds, runs_dir, missing):
-    """Say which runs of EXPERIMENT are recorded, missing or stale."""
+    """Say which runs of EXPERIMENT are recorded, part-trained, missing or stale."""
     chosen = get_experiment(experiment)
     runs = chosen.runs(recipe, seeds and parse_seeds(seeds))
     states = {run.name: run.state(runs_dir) for run in runs}
@@ -94,11 +94,11 @@ def status(experiment, recipe, seeds, runs_dir, missing):
         return
     counts = ", ".join(
         f"{list(states.values()).count(state)} {state}"
-        for state in ("recorded", "missing", "stale")
+        for state in ("recorded", "part-trained", "missing", "stale")
     )
     click.echo(f"{experiment} on {runs[0].recipe.name}, {len(runs)} runs: {counts}")
     for name, state in states.items():
-        click.echo(f"  {state:8}  {name}")
+        click.echo(f"  {state:12}  {name}")
 
 
 @cli.command(name="list")

@@ -86,15 +86,17 @@ class Dataset:
         normal = (images.float() - self.mean) / self.deviation
         return normal.contiguous(memory_format=torch.channels_last)  # faster convolutions
 
+    def draw_order(self, generator: torch.Generator) -> Tensor:
+        """A random order of the training images, (N); ``generator`` lies on their device."""
+        return torch.randperm(len(self.train), generator=generator, device=self.device)
+
     def training_batches(
-        self, batch: int, augmentation: Augmentation, generator: torch.Generator
+        self, order: Tensor, batch: int, augmentation: Augmentation, generator: torch.Generator
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """One epoch: every training image once, in random order, augmented and normalised.
+        """The training images of ``order``, augmented by ``generator`` and normalised.
 
         Yields images float (n, C, H, W) and labels (n), n = ``batch`` but for the last.
-        ``generator`` decides order and augmentation, and lies on the data's device.
         """
-        order = torch.randperm(len(self.train), generator=generator, device=self.device)
         for indices in order.split(batch):
             images = augmentation.training(self.train.images[indices], self.colour_axes, generator)
             yield self._normalise(images), self.train.labels[indices]

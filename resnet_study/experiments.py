@@ -2,8 +2,6 @@
 
 import json
 import re
-import tempfile
-import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -13,11 +11,14 @@ import torch
 
 from resnet_study import paths, provenance
 from resnet_study.augmentation import Augmentation
-from resnet_study.data import load_data
+from resnet_study.checkpoints import Checkpoint
+from resnet_study.data import Dataset, load_data
 from resnet_study.errors import InputError, require_at_least, require_one_of
+from resnet_study.files import require_writable
 from resnet_study.models import (
     FAMILIES,
     SHORTCUTS,
+    Network,
     build_model,
     count_multiply_adds,
     count_parameters,
@@ -25,7 +26,7 @@ from resnet_study.models import (
 )
 from resnet_study.recipes import RECIPES, Recipe, get_recipe
 from resnet_study.records import RecordError, read_record, write_record
-from resnet_study.training import Callback, choose_device, train
+from resnet_study.training import Callback, History, choose_device, train
 
 
 @dataclass(frozen=True)
@@ -73,15 +74,20 @@ class Run:
     def record_path(self, runs_dir: Path = paths.RUNS) -> Path:
         return Path(runs_dir) / self.recipe.name / f"{self.name}.json"
 
+    def checkpoint_path(self, runs_dir: Path = paths.RUNS) -> Path:
+        return self.record_path(runs_dir).with_suffix(".checkpoint")
+
     def state(self, runs_dir: Path = paths.RUNS) -> str:
-        """``recorded``, ``missing``, or ``stale``: recorded with another configuration.
+        """``recorded``, ``part-trained``, ``missing``, or ``stale``.
+
+        Stale is recorded with another configuration, part-trained has a checkpoint.
 
         Raises:
             RecordError: if there is a record that is damaged.
         """
         path = self.record_path(runs_dir)
         if not path.exists():
-            return "missing"
+            return "part-trained" if self.checkpoint_path(runs_dir).exists() else "missing"
         return "recorded" if run_from_config(read_record(path)["config"]) == self else "stale"
 
 
@@ -115,23 +121,57 @@ def perform(
     runs_dir: Path = paths.RUNS,
     data_dir: Path = paths.DOWNLOADS,
     callbacks: Iterable[Callback] = (),
+    checkpoint_seconds: float = 60,
+    deadline: float | None = None,
     progress: bool = False,
 ) -> Path:
     """Train ``run`` and write its record; returns the record's path.
 
-    On a CPU it uses one thread, so that a curve does not depend on the number of cores;
-    several runs at a time use the cores better.
+    A training that was interrupted goes on from its last checkpoint, which lies beside the
+    record to be. On a CPU it uses one thread, so that a curve does not depend on the number
+    of cores; several runs at a time use the cores better.
+
+    Args:
+        checkpoint_seconds: least time between two checkpoints.
+        deadline: moment of ``time.monotonic`` at which to save and stop.
 
     Raises:
-        InputError: for a device, a data folder or a records folder that cannot be used.
+        OutOfTime: at the deadline.
+        InputError: for a device, a data folder, a records folder or a checkpoint that
+            cannot be used.
     """
+    require_at_least("checkpoint_seconds", checkpoint_seconds, 0)
     path = run.record_path(runs_dir)
-    _require_writable(path.parent)
+    require_writable(path.parent)
     where = choose_device(device)
     torch.set_num_threads(1)
     data = load_data(run.recipe.data, run.recipe.held_out, data_dir).to(where)
+    origin = {
+        **provenance.describe(where),
+        "data": data.fingerprint(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    identity = {"config": run.config, "data": origin["data"], "code": origin["code"]}
+    checkpoint = Checkpoint(run.checkpoint_path(runs_dir), identity, checkpoint_seconds, deadline)
     torch.manual_seed(run.seed)
-    model = build_model(
+    model = make_model(run, data)
+    history = train(
+        model,
+        data,
+        run.recipe,
+        seed=run.seed,
+        callbacks=callbacks,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
+    write_record(path, describe(run, origin, model, data, history))
+    checkpoint.remove()
+    return path
+
+
+def make_model(run: Run, data: Dataset) -> Network:
+    """The network of ``run`` for the images and classes of ``data``."""
+    return build_model(
         run.family,
         run.depth,
         classes=data.classes,
@@ -140,44 +180,33 @@ def perform(
         width=run.recipe.width,
         shortcut=run.shortcut,
     )
-    origin = {**provenance.describe(where), "data": data.fingerprint()}
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    clock = time.perf_counter()
-    history = train(model, data, run.recipe, seed=run.seed, callbacks=callbacks, progress=progress)
-    seconds = time.perf_counter() - clock
+
+
+def describe(run: Run, origin: dict, model: Network, data: Dataset, history: History) -> dict:
+    """The content of a record; see ``book/records.md``."""
+    diverged = history.diverged_at is not None
     curve = [asdict(point) for point in history.curve]
-    epochs = len(curve) + (history.diverged_at is not None)
-    last = curve[-1] if history.diverged_at is None else {}
-    write_record(
-        path,
-        {
-            "config": run.config,
-            "provenance": {**origin, "started": started},
-            "parameters": count_parameters(model),
-            "multiply_adds": count_multiply_adds(model, data.image_shape),
-            "training_images": len(data.train),
-            "validation_images": len(data.validation),
-            "seconds": round(seconds, 2),
-            "images_per_second": round(epochs * len(data.train) / seconds, 1),
-            "diverged_at": history.diverged_at,
-            "final": {
-                "training_error": last.get("training_error"),
-                "clean_training_error": history.clean_training_error,
-                "validation_error": last.get("validation_error"),
-            },
-            "curve": {name: [point[name] for point in curve] for name in (curve or [{}])[0]},
+    last = {} if diverged else curve[-1]
+    images = (len(curve) + diverged) * len(data.train)
+    crop = run.recipe.augmentation.crop
+    shape = data.image_shape if crop is None else (data.image_shape[0], crop, crop)
+    return {
+        "config": run.config,
+        "provenance": origin,
+        "parameters": count_parameters(model),
+        "multiply_adds": count_multiply_adds(model, shape),
+        "training_images": len(data.train),
+        "validation_images": len(data.validation),
+        "seconds": round(history.seconds, 2),
+        "images_per_second": round(images / history.seconds, 1),
+        "diverged_at": history.diverged_at,
+        "final": {
+            "training_error": last.get("training_error"),
+            "clean_training_error": history.clean_training_error,
+            "validation_error": last.get("validation_error"),
         },
-    )
-    return path
-
-
-def _require_writable(folder: Path) -> None:
-    """Find out before the training, not after it, that its record cannot be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise InputError(f"cannot write into {folder}: {error.strerror}") from error
+        "curve": {name: [point[name] for point in curve] for name in (curve or [{}])[0]},
+    }
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

@@ -7,8 +7,6 @@ hand is found out.
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import pandas as pd
 
 from resnet_study import paths
 from resnet_study.errors import InputError
+from resnet_study.files import write_atomically
 
 SCHEMA = 1
 
@@ -31,35 +30,12 @@ def _seal(record: dict) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write ``text`` so that ``path`` holds either all of it or what it held before.
-
-    Raises:
-        InputError: if the folder cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise InputError(f"cannot write into {path.parent}: {error.strerror}") from error
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner can read
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-
-
 def write_record(path: Path, content: dict) -> None:
     """Seal ``content`` and write it to ``path``, all of it or nothing."""
     record = {"schema": SCHEMA, **content}
     record["sha256"] = _seal(record)
-    write_atomically(path, json.dumps(record, indent=1, allow_nan=False) + "\n")
+    text = json.dumps(record, indent=1, allow_nan=False) + "\n"
+    write_atomically(path, text.encode())
 
 
 def read_record(path: Path) -> dict:

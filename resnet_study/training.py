@@ -4,8 +4,9 @@ Errors are percentages, losses are mean cross-entropies in nats.
 """
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from resnet_study.augmentation import Augmentation
+from resnet_study.checkpoints import Checkpoint, OutOfTime
 from resnet_study.data import Dataset
 from resnet_study.errors import InputError
 from resnet_study.recipes import Recipe, learning_rate
@@ -41,6 +43,7 @@ class History:
     curve: list[Evaluation] = field(default_factory=list)
     clean_training_error: float | None = None  # evaluation mode, no augmentation, at the end
     diverged_at: int | None = None  # iteration at which a loss was first found not finite
+    seconds: float = field(default=0.0, compare=False)  # of training, with its evaluations
 
 
 Callback = Callable[[nn.Module, Dataset, int], None]
@@ -105,28 +108,98 @@ def make_optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     )
 
 
-def train_epoch(
-    model: nn.Module,
-    data: Dataset,
-    recipe: Recipe,
-    optimiser: torch.optim.Optimizer,
-    rates: Iterable[float],
-    generator: torch.Generator,
-) -> tuple[float, float]:
-    """One pass over the training set, one of ``rates`` a step; running error and loss."""
-    model.train()
-    score = Score(data.device)
-    batches = data.training_batches(recipe.batch, recipe.augmentation, generator)
-    for (images, labels), rate in zip(batches, rates, strict=True):
-        for group in optimiser.param_groups:
+class Training:
+    """A training that can stop between any two steps and go on later, to the bit.
+
+    ``seed`` decides the order of the data and their augmentation, alone: runs of the same
+    seed see the same batches, whatever the model.
+    """
+
+    def __init__(self, model: nn.Module, data: Dataset, recipe: Recipe, seed: int):
+        self.model = model.to(data.device)
+        self.data = data
+        self.recipe = recipe
+        self.optimiser = make_optimiser(model, recipe)
+        self.generator = torch.Generator(data.device).manual_seed(seed)
+        self.batches_per_epoch = math.ceil(len(data.train) / recipe.batch)
+        self.steps = self.batches_per_epoch * recipe.epochs
+        self.step = 0  # optimiser steps done
+        self.order: Tensor | None = None  # of the training images, in the present epoch
+        self.score = Score(data.device)  # of the present epoch
+        self.history = History()
+
+    @property
+    def finished(self) -> bool:
+        return len(self.history.curve) == self.recipe.epochs or self.diverged
+
+    @property
+    def diverged(self) -> bool:
+        return self.history.diverged_at is not None
+
+    def rest_of_epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of the present epoch that were not yet learnt from."""
+        if self.order is None:
+            self.order = self.data.draw_order(self.generator)
+        done = self.step - len(self.history.curve) * self.batches_per_epoch
+        rest = self.order[done * self.recipe.batch :]
+        return self.data.training_batches(
+            rest, self.recipe.batch, self.recipe.augmentation, self.generator
+        )
+
+    def learn(self, images: Tensor, labels: Tensor) -> None:
+        """One optimiser step."""
+        rate = learning_rate(self.recipe, self.step, self.steps)
+        for group in self.optimiser.param_groups:
             group["lr"] = rate
-        logits = model(images)
+        self.model.train()
+        logits = self.model(images)
         loss = F.cross_entropy(logits, labels)
-        optimiser.zero_grad()
+        self.optimiser.zero_grad()
         loss.backward()
-        optimiser.step()
-        score.add(logits, labels, loss)
-    return score.read()
+        self.optimiser.step()
+        self.score.add(logits, labels, loss)
+        self.step += 1
+
+    def close_epoch(self) -> None:
+        """Evaluate, add a point to the curve, and get ready for the next epoch."""
+        running = self.score.read()
+        validation = evaluate(self.model, self.data, "validation", self.recipe.augmentation)
+        if math.isfinite(running[1]) and math.isfinite(validation[1]):
+            epoch = len(self.history.curve) + 1
+            self.history.curve.append(Evaluation(epoch, self.step, *running, *validation))
+        else:
+            self.history.diverged_at = self.step
+        self.order = None
+        self.score = Score(self.data.device)
+
+    def state_dict(self) -> dict:
+        """All that the future depends on, in tensors and plain values."""
+        return {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "generator": self.generator.get_state(),
+            "random": torch.get_rng_state(),
+            "step": self.step,
+            "order": self.order,
+            "score": (self.score.sums, self.score.count),
+            "curve": [asdict(point) for point in self.history.curve],
+            "seconds": self.history.seconds,
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go back to where :meth:`state_dict` was called."""
+        device = self.data.device
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.generator.set_state(state["generator"])
+        torch.set_rng_state(state["random"])
+        self.step = state["step"]
+        self.order = state["order"] if state["order"] is None else state["order"].to(device)
+        sums, self.score.count = state["score"]
+        self.score.sums = sums.to(device)
+        self.history = History(
+            [Evaluation(**point) for point in state["curve"]], seconds=state["seconds"]
+        )
 
 
 def train(
@@ -136,35 +209,54 @@ def train(
     *,
     seed: int,
     callbacks: Iterable[Callback] = (),
+    checkpoint: Checkpoint | None = None,
     progress: bool = False,
 ) -> History:
     """Train ``model`` in place, on the device where ``data`` lie.
 
-    ``seed`` decides the order of the data and their augmentation, alone: runs of the same
-    seed see the same batches, whatever the model. A loss that is not finite ends the
-    training and is told in the history.
+    With a ``checkpoint`` it goes on from what is saved there, and saves itself there from
+    time to time. A loss that is not finite ends the training and is told in the history.
+
+    Raises:
+        OutOfTime: at the checkpoint's deadline; the training is saved.
+        InputError: if the checkpoint is of another training or cannot be written.
     """
-    model.to(data.device)
-    generator = torch.Generator(data.device).manual_seed(seed)
-    optimiser = make_optimiser(model, recipe)
-    per_epoch = math.ceil(len(data.train) / recipe.batch)
-    steps = per_epoch * recipe.epochs
-    rates = iter([learning_rate(recipe, step, steps) for step in range(steps)])
-    history = History()
-    for callback in callbacks:
-        callback(model, data, 0)
-    bar = tqdm(range(1, recipe.epochs + 1), unit="epoch", disable=not progress)
-    for epoch in bar:
-        epoch_rates = [next(rates) for _ in range(per_epoch)]
-        running = train_epoch(model, data, recipe, optimiser, epoch_rates, generator)
-        validation = evaluate(model, data, "validation", recipe.augmentation)
-        iteration = epoch * per_epoch
-        if not (math.isfinite(running[1]) and math.isfinite(validation[1])):
-            history.diverged_at = iteration
-            return history
-        history.curve.append(Evaluation(epoch, iteration, *running, *validation))
-        bar.set_postfix_str(f"training {running[0]:.1f} %, validation {validation[0]:.1f} %")
+    training = Training(model, data, recipe, seed)
+    saved = checkpoint.load() if checkpoint else None
+    if saved:
+        training.load_state_dict(saved)
+    before, clock = training.history.seconds, time.perf_counter()
+
+    def keep() -> None:
+        training.history.seconds = before + time.perf_counter() - clock
+        if checkpoint and checkpoint.due:
+            checkpoint.save(training.state_dict())
+            if checkpoint.out_of_time:
+                raise OutOfTime(f"stopped at iteration {training.step} of {training.steps}")
+
+    if training.step == 0:
         for callback in callbacks:
-            callback(model, data, iteration)
-    history.clean_training_error, _ = evaluate(model, data, "train", recipe.augmentation)
-    return history
+            callback(model, data, 0)
+    bar = tqdm(initial=training.step, total=training.steps, unit="step", disable=not progress)
+    with bar:
+        while not training.finished:
+            for images, labels in training.rest_of_epoch():
+                training.learn(images, labels)
+                bar.update()
+                keep()
+            training.close_epoch()
+            if training.diverged:
+                break
+            last = training.history.curve[-1]
+            bar.set_postfix_str(
+                f"training {last.training_error:.1f} %, validation {last.validation_error:.1f} %"
+            )
+            for callback in callbacks:
+                callback(model, data, training.step)
+            keep()
+    if not training.diverged:
+        training.history.clean_training_error, _ = evaluate(
+            model, data, "train", recipe.augmentation
+        )
+    training.history.seconds = before + time.perf_counter() - clock
+    return training.history

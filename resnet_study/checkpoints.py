@@ -1,0 +1,87 @@
+"""Checkpoints: what an interrupted training goes on from.
+
+A checkpoint is written in one piece, so the last good one survives a crash in the middle of
+writing the next, and is loaded without executing code from it.
+"""
+
+import io
+import pickle
+import time
+from pathlib import Path
+
+import torch
+
+from resnet_study.errors import InputError
+from resnet_study.files import write_atomically
+
+
+class OutOfTime(Exception):
+    """The time budget is spent; the training is saved and can go on later."""
+
+
+class Checkpoint:
+    """The file that one training is saved to, every ``seconds`` and when its time is over.
+
+    Args:
+        path: the file.
+        identity: what has to be the same for a training to go on: configuration, data, code.
+        seconds: least time between two savings; 0 saves after every step.
+        deadline: moment of ``time.monotonic`` at which to save and stop; never if None.
+    """
+
+    def __init__(
+        self, path: Path, identity: dict, seconds: float = 60, deadline: float | None = None
+    ):
+        self.path = Path(path)
+        self.identity = identity
+        self.seconds = seconds
+        self.deadline = deadline
+        self.saved = time.monotonic()
+
+    def load(self) -> dict | None:
+        """The saved state, on the CPU; None if there is none.
+
+        Raises:
+            InputError: if the file is damaged, or of another training.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            content = torch.load(self.path, map_location="cpu", weights_only=True)
+            identity, state = content["identity"], content["state"]
+        except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+            raise InputError(
+                f"checkpoint {self.path} is damaged; delete it to train from the start"
+            ) from error
+        for name, value in self.identity.items():
+            if identity.get(name) != value:
+                raise InputError(
+                    f"checkpoint {self.path} has another {name} than this training; "
+                    "delete it to train from the start"
+                )
+        return state
+
+    def save(self, state: dict) -> None:
+        """Replace the checkpoint; the old one stays if that fails.
+
+        Raises:
+            InputError: if it cannot be written.
+        """
+        buffer = io.BytesIO()
+        torch.save({"identity": self.identity, "state": state}, buffer)
+        write_atomically(self.path, buffer.getvalue())
+        self.saved = time.monotonic()
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to save."""
+        return time.monotonic() >= self.saved + self.seconds or self.out_of_time
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the deadline has passed."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+    def remove(self) -> None:
+        """Delete the file: the training is over."""
+        self.path.unlink(missing_ok=True)
