@@ -39,8 +39,7 @@ lint: setup  ## check style, and mend what can be mended (.pre-commit-config.yam
 	@$(HOOKS) --all-files
 
 records: setup  ## train what is missing of the committed records (data/runs)
-	@missing=$$($(BIN)/resnet-study status --missing) && echo "$$missing" | \
-	  OMP_NUM_THREADS=1 xargs -r -P $$(nproc) -L 1 $(BIN)/resnet-study run
+	@$(BIN)/resnet-study run --experiment fig2 --device cpu
 
 notebooks: setup  ## execute the committed notebooks again, from the committed records
 	@$(HOOKS) --files notebooks/* >/dev/null || $(HOOKS) --files notebooks/*

@@ -1,20 +1,12 @@
 # ---
 # jupyter:
-#   jupytext:
-#     cell_metadata_filter: tags,mystnb,-all
-#     formats: ipynb,py:percent
-#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#       format_version: '1.3'
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
 #     name: python3
 # ---
 
-# %% [markdown] tags=[]
+# %% [markdown]
 # # Train one network
 #
 # This notebook is the pipeline: it trains one network and writes one record. papermill
@@ -29,7 +21,7 @@
 # is recorded already is shown and not trained again, unless `overwrite` is set. The
 # [guide](../book/reproduce.md) says more.
 
-# %% tags=[]
+# %%
 from typing import Optional
 
 # %% tags=["parameters"]
@@ -46,12 +38,15 @@ device: str = "auto"  # auto, cpu, cuda, cuda:1, …
 runs_dir: str = "data/runs"  # folder of the records; relative to the repository
 data_dir: str = "data/downloads"  # folder of the data sets; relative to the repository
 overwrite: bool = False  # train again what is recorded already
+checkpoint_seconds: float = 60.0  # least time between two checkpoints
+deadline: Optional[float] = None  # Unix time at which to save and stop; run again to go on
 
-# %% [markdown] tags=[]
+# %% [markdown]
 # The parameters make a run; an impossible one stops here, with the accepted values.
 
-# %% tags=[]
+# %%
 from resnet_study import paths, plots
+from resnet_study.checkpoints import OutOfTime
 from resnet_study.experiments import Run, perform
 from resnet_study.recipes import get_recipe
 from resnet_study.records import load_curves, load_runs
@@ -61,27 +56,34 @@ changed = get_recipe(recipe, epochs=epochs, width=width, batch=batch, rate=rate)
 run = Run(changed, family, depth, seed, shortcut)
 record = run.record_path(paths.ROOT / runs_dir)
 
-# %% [markdown] tags=[]
-# The training, unless it is recorded.
+# %% [markdown]
+# The training, unless it is recorded. One that was interrupted goes on from its last checkpoint.
 
-# %% tags=[]
+# %%
 if overwrite or run.state(paths.ROOT / runs_dir) != "recorded":
-    perform(
-        run,
-        device=device,
-        runs_dir=paths.ROOT / runs_dir,
-        data_dir=paths.ROOT / data_dir,
-        progress=True,
-    )
+    try:
+        perform(
+            run,
+            device=device,
+            runs_dir=paths.ROOT / runs_dir,
+            data_dir=paths.ROOT / data_dir,
+            checkpoint_seconds=checkpoint_seconds,
+            deadline=deadline,
+            progress=True,
+        )
+    except OutOfTime as stop:
+        print(stop)
 
-# %% [markdown] tags=[]
+# %% [markdown]
 # What the record holds: errors in percent, at the last epoch.
 
-# %% tags=[]
-row = load_runs([record]).iloc[0]
+# %%
+recorded = [record] if record.exists() else []
 columns = ["recipe", "family", "depth", "seed", "diverged", "training_error"]
-row[[*columns, "clean_training_error", "validation_error", "parameters"]].to_frame(run.name)
+columns += ["clean_training_error", "validation_error", "parameters"]
+load_runs(recorded).reindex(columns=columns).T
 
 # %% mystnb={"figure": {"caption": "Training error (thin) and validation error (bold) of the run above.", "name": "fig-train"}, "image": {"alt": "Error in percent against iteration for a single run: the thin training line and the bold validation line fall steeply, then flatten after the learning rate drops."}} tags=[]
-plots.curve(load_curves([record]), run.name)
-plots.plt.show()
+if recorded:
+    plots.curve(load_curves(recorded), run.name)
+    plots.plt.show()

@@ -1,15 +1,18 @@
 """The command ``resnet-study``. A mistake gets one line on standard error and exit status 2."""
 
-import os
 import sys
+import time
 from pathlib import Path
 
 import click
 
+from resnet_study import archive as archives
 from resnet_study import paths
-from resnet_study.errors import InputError, require_at_least
+from resnet_study.checkpoints import OutOfTime
+from resnet_study.errors import InputError
 from resnet_study.experiments import EXPERIMENTS, Run, get_experiment, parse_seeds, perform
 from resnet_study.models import FAMILIES, SHORTCUTS
+from resnet_study.queue import Place, default_jobs, parse_duration, train_missing
 from resnet_study.recipes import RECIPES, get_recipe
 from resnet_study.records import read_record
 
@@ -24,11 +27,14 @@ def cli():
 
 
 @cli.command()
-@click.option("--recipe", default="digits", show_default=True, help="How to train.")
-@click.option("--family", default="residual", show_default=True, help="Which blocks.")
-@click.option("--depth", default=18, show_default=True, help="Weighted layers.")
-@click.option("--seed", default=0, show_default=True, help="Weights, order, augmentation.")
-@click.option("--shortcut", default="A", show_default=True, help="Of a residual net.")
+@click.option("--recipe", help="How to train. [digits, or the experiment's first]")
+@click.option("--experiment", help="Train what is missing of it, instead of one run.")
+@click.option("--seeds", help="Of the experiment, such as 0-2,7. [all]")
+@click.option("--jobs", type=int, help="Runs of the experiment at a time. [one a core; 1 on a GPU]")
+@click.option("--family", help="Which blocks. [residual]")
+@click.option("--depth", type=int, help="Weighted layers. [18]")
+@click.option("--seed", type=int, help="Of weights, order and augmentation. [0]")
+@click.option("--shortcut", help="Of a residual net. [A]")
 @click.option("--epochs", type=int, help="Instead of the recipe's.")
 @click.option("--width", type=int, help="Channels of the first stage, instead of the recipe's.")
 @click.option("--batch", type=int, help="Images a step, instead of the recipe's.")
@@ -36,20 +42,56 @@ def cli():
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @RUNS_DIR
 @click.option("--data-dir", type=Path, default=paths.DOWNLOADS, help="Data sets. [data/downloads]")
+@click.option("--time-budget", help="Save and stop after this long, such as 9m.")
+@click.option(
+    "--checkpoint-seconds", default=60.0, show_default=True, help="Between two checkpoints."
+)
 @click.option("--overwrite", is_flag=True, help="Train again what is recorded already.")
 def run(
-    recipe, family, depth, seed, shortcut, epochs, width, batch, rate,
-    device, runs_dir, data_dir, overwrite,
+    recipe, experiment, seeds, jobs, family, depth, seed, shortcut, epochs, width, batch, rate,
+    device, runs_dir, data_dir, time_budget, checkpoint_seconds, overwrite,
 ):  # fmt: skip
-    """Train one network and record it."""
-    changed = get_recipe(recipe, epochs=epochs, width=width, batch=batch, rate=rate)
-    chosen = Run(changed, family, depth, seed, shortcut)
+    """Train one network and record it, or all that is missing of an experiment."""
+    changes = {"epochs": epochs, "width": width, "batch": batch, "rate": rate}
+    network = {"family": family, "depth": depth, "seed": seed, "shortcut": shortcut}
+    given = {name: value for name, value in network.items() if value is not None}
+    deadline = None if time_budget is None else time.time() + parse_duration(time_budget)
+    if experiment is None:
+        _refuse({"seeds": seeds, "jobs": jobs}, "goes with --experiment")
+        defaults = {"family": "residual", "depth": 18, "seed": 0}
+        chosen = Run(get_recipe(recipe or "digits", **changes), **(defaults | given))
+        _run_one(
+            chosen, overwrite, device=device, runs_dir=runs_dir, data_dir=data_dir,
+            checkpoint_seconds=checkpoint_seconds, deadline=deadline,
+            progress=sys.stderr.isatty(),
+        )  # fmt: skip
+    else:
+        _refuse(given | {"overwrite": overwrite or None}, "does not go with --experiment")
+        runs = get_experiment(experiment).runs(recipe, seeds and parse_seeds(seeds), **changes)
+        jobs = default_jobs(device) if jobs is None else jobs
+        place = Place(runs_dir, data_dir, device=device, jobs=jobs, deadline=deadline)
+        left = train_missing(runs, place, click.echo)
+        click.echo(f"{len(runs) - len(left)} of {len(runs)} runs are recorded in {runs_dir}")
+
+
+def _refuse(options: dict[str, object], reason: str) -> None:
+    """Raise :class:`InputError` for an option that has no meaning here."""
+    for name, value in options.items():
+        if value is not None:
+            raise InputError(f"--{name} {reason}")
+
+
+def _run_one(chosen: Run, overwrite: bool, *, runs_dir: Path, **options) -> None:
+    """Train ``chosen`` unless it is recorded, and say what came out."""
     path = chosen.record_path(runs_dir)
     if not overwrite and chosen.state(runs_dir) == "recorded":
         click.echo(f"recorded already: {path} (--overwrite trains again)")
     else:
-        watched = sys.stderr.isatty()
-        perform(chosen, device=device, runs_dir=runs_dir, data_dir=data_dir, progress=watched)
+        try:
+            perform(chosen, runs_dir=runs_dir, **options)
+        except OutOfTime as stop:
+            click.echo(f"{stop}; run it again to go on")
+            return
         click.echo(f"recorded: {path}")
     record = read_record(path)
     if record["diverged_at"] is not None:
@@ -66,10 +108,7 @@ def reproduce(seeds, jobs):
     """Train Fig. 2 on digits afresh, render the book from it, and report."""
     from resnet_study.reproduction import reproduce  # needs papermill; training does not
 
-    jobs = len(os.sched_getaffinity(0)) if jobs is None else jobs
-    require_at_least("jobs", jobs, 1)
-    parse_seeds(seeds)
-    if not reproduce(seeds, jobs, click.echo):
+    if not reproduce(seeds, default_jobs("cpu") if jobs is None else jobs, click.echo):
         raise click.exceptions.Exit(1)
 
 
@@ -78,20 +117,11 @@ def reproduce(seeds, jobs):
 @click.option("--recipe", help="One of the experiment's recipes. [its first]")
 @click.option("--seeds", help="Such as 0-2,7. [the experiment's]")
 @RUNS_DIR
-@click.option("--missing", is_flag=True, help="Print the options of `run` that fill the gaps.")
-def status(experiment, recipe, seeds, runs_dir, missing):
+def status(experiment, recipe, seeds, runs_dir):
     """Say which runs of EXPERIMENT are recorded, part-trained, missing or stale."""
     chosen = get_experiment(experiment)
     runs = chosen.runs(recipe, seeds and parse_seeds(seeds))
     states = {run.name: run.state(runs_dir) for run in runs}
-    if missing:  # for xargs
-        for run in runs:
-            if states[run.name] != "recorded":
-                click.echo(
-                    f"--recipe {run.recipe.name} --family {run.family} "
-                    f"--depth {run.depth} --seed {run.seed}"
-                )
-        return
     counts = ", ".join(
         f"{list(states.values()).count(state)} {state}"
         for state in ("recorded", "part-trained", "missing", "stale")
@@ -99,6 +129,23 @@ def status(experiment, recipe, seeds, runs_dir, missing):
     click.echo(f"{experiment} on {runs[0].recipe.name}, {len(runs)} runs: {counts}")
     for name, state in states.items():
         click.echo(f"  {state:12}  {name}")
+
+
+@cli.command()
+@click.argument("archive", type=Path)
+@RUNS_DIR
+def pack(archive, runs_dir):
+    """Write all records into ARCHIVE (tar.gz)."""
+    click.echo(f"packed {archives.pack(archive, runs_dir)} records into {archive}")
+
+
+@cli.command()
+@click.argument("archive", type=Path)
+@RUNS_DIR
+def unpack(archive, runs_dir):
+    """Add the records in ARCHIVE to ours, after checking all of them."""
+    new, known = archives.unpack(archive, runs_dir)
+    click.echo(f"added {new} records to {runs_dir}; {known} were there already")
 
 
 @cli.command(name="list")

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from resnet_study.models import (
     count_parameters,
     stage_lengths,
 )
-from resnet_study.recipes import RECIPES, Recipe, get_recipe
+from resnet_study.recipes import Recipe, changes_of, get_recipe
 from resnet_study.records import RecordError, read_record, write_record
 from resnet_study.training import Callback, History, choose_device, train
 
@@ -64,11 +64,7 @@ class Run:
         parts = [f"{self.family}-{self.depth}"]
         if self.shortcut != "A":
             parts.append(f"shortcut-{self.shortcut}")
-        usual = RECIPES[self.recipe.name]()
-        for item in fields(Recipe):
-            value = getattr(self.recipe, item.name)
-            if value != getattr(usual, item.name):
-                parts.append(f"{item.name}-{value}")
+        parts += [f"{name}-{value}" for name, value in changes_of(self.recipe).items()]
         return "-".join([*parts, f"seed-{self.seed}"])
 
     def record_path(self, runs_dir: Path = paths.RUNS) -> Path:
@@ -133,7 +129,7 @@ def perform(
 
     Args:
         checkpoint_seconds: least time between two checkpoints.
-        deadline: moment of ``time.monotonic`` at which to save and stop.
+        deadline: moment of ``time.time`` at which to save and stop.
 
     Raises:
         OutOfTime: at the deadline.
@@ -235,8 +231,13 @@ class Experiment:
     seeds: tuple[int, ...]
     recipes: tuple[str, ...]
 
-    def runs(self, recipe: str | None = None, seeds: Iterable[int] | None = None) -> list[Run]:
-        """The runs with ``recipe`` (the first if not given), seed by seed.
+    def runs(
+        self,
+        recipe: str | None = None,
+        seeds: Iterable[int] | None = None,
+        **changes: object,
+    ) -> list[Run]:
+        """The runs with ``recipe`` (the first if not given) and its ``changes``, seed by seed.
 
         Raises:
             InputError: for a recipe the experiment is not made for.
@@ -244,7 +245,7 @@ class Experiment:
         recipe = recipe or self.recipes[0]
         require_one_of(f"recipe of experiment {self.name}", recipe, self.recipes)
         return [
-            Run(get_recipe(recipe), family, depth, seed)
+            Run(get_recipe(recipe, **changes), family, depth, seed)
             for seed in (self.seeds if seeds is None else seeds)
             for depth in self.depths
             for family in self.families

@@ -3,7 +3,7 @@
 A recipe is one small function; to add one, write it and list it in ``RECIPES``.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from resnet_study.augmentation import Augmentation
 from resnet_study.data import LOADERS
@@ -138,3 +138,14 @@ def get_recipe(name: str, **changes: object) -> Recipe:
     require_one_of("recipe", name, RECIPES)
     given = {field: value for field, value in changes.items() if value is not None}
     return replace(RECIPES[name](), **given)
+
+
+def changes_of(recipe: Recipe) -> dict[str, object]:
+    """The fields in which ``recipe`` departs from the recipe of its name."""
+    usual = RECIPES[recipe.name]()
+    names = [item.name for item in fields(Recipe)]
+    return {
+        name: getattr(recipe, name)
+        for name in names
+        if getattr(recipe, name) != getattr(usual, name)
+    }

@@ -45,9 +45,22 @@ def read_record(path: Path) -> dict:
         RecordError: names the file and what is wrong with it.
     """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise RecordError(f"record {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise RecordError(f"record {path} is no text: {error}") from error
+    return parse_record(text, path)
+
+
+def parse_record(text: str, path: Path) -> dict:
+    """The record that ``text`` holds, checked; ``path`` is named if it is damaged.
+
+    Raises:
+        RecordError: names ``path`` and what is wrong with it.
+    """
+    try:
+        record = json.loads(text)
     except ValueError as error:
         raise RecordError(f"record {path} is cut short or no JSON: {error}") from error
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:

@@ -1,0 +1,59 @@
+"""Moving records between machines, as one verified archive."""
+
+import io
+import tarfile
+from pathlib import Path, PurePosixPath
+
+from resnet_study.errors import InputError
+from resnet_study.files import write_atomically
+from resnet_study.records import find_records, parse_record, read_record
+
+
+def pack(archive: Path, runs_dir: Path) -> int:
+    """Write all records below ``runs_dir`` into ``archive`` (tar.gz); returns how many.
+
+    Raises:
+        RecordError: if one is damaged.
+        InputError: if the archive cannot be written.
+    """
+    buffer = io.BytesIO()
+    paths = find_records(runs_dir)
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for path in paths:
+            read_record(path)  # nothing damaged leaves this machine
+            tar.add(path, path.relative_to(runs_dir).as_posix(), recursive=False)
+    write_atomically(Path(archive), buffer.getvalue())
+    return len(paths)
+
+
+def unpack(archive: Path, runs_dir: Path) -> tuple[int, int]:
+    """Add the records in ``archive`` to ``runs_dir``; returns how many were new, and known.
+
+    All are checked before the first is written; a run that is recorded already with other
+    content is refused.
+
+    Raises:
+        RecordError: if a record is damaged.
+        InputError: if the archive is no archive of records, or one differs from ours.
+    """
+    texts = {}
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for member in tar:
+                name = PurePosixPath(member.name)
+                if not member.isfile() or name.suffix != ".json" or ".." in name.parts:
+                    raise InputError(f"archive {archive} holds {member.name}, which is no record")
+                texts[name] = tar.extractfile(member).read().decode()
+    except (OSError, EOFError, tarfile.TarError, UnicodeDecodeError) as error:
+        raise InputError(f"archive {archive} cannot be read: {error}") from error
+    new = {}
+    for name, text in texts.items():
+        path = Path(runs_dir) / name.relative_to(name.anchor)
+        parse_record(text, path)
+        if not path.exists():
+            new[path] = text
+        elif path.read_text(encoding="utf-8") != text:
+            raise InputError(f"record {path} differs from the one in {archive}; remove one of them")
+    for path, text in new.items():
+        write_atomically(path, text.encode())
+    return len(new), len(texts) - len(new)

@@ -1,0 +1,153 @@
+"""The queue: trains what is missing of a list of runs, several at a time.
+
+Each run is one execution of the ``train`` notebook by papermill, in a process of its own, so
+that it leaves an executed notebook as its log. Several queues may work on one folder: a run
+is locked while it is trained.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from resnet_study import paths
+from resnet_study.errors import InputError, require_at_least
+from resnet_study.experiments import Run
+from resnet_study.recipes import changes_of
+from resnet_study.records import read_record
+from resnet_study.training import choose_device
+
+Say = Callable[[str], None]
+LAST_START = 30  # seconds before the end of a time budget at which no run is started any more
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and how the runs of a queue are trained.
+
+    ``deadline`` is a moment of ``time.time`` at which to save and stop.
+    """
+
+    runs_dir: Path = paths.RUNS
+    data_dir: Path = paths.DOWNLOADS
+    logs: Path = paths.BUILD / "logs"
+    device: str = "auto"
+    jobs: int = 1
+    deadline: float | None = None
+
+    def __post_init__(self):
+        require_at_least("jobs", self.jobs, 1)
+
+    @property
+    def too_late(self) -> bool:
+        """Whether what is left of the time budget is not worth a start."""
+        return self.deadline is not None and time.time() > self.deadline - LAST_START
+
+
+def default_jobs(device: str) -> int:
+    """Runs at a time: one for each core on the CPU, one on a GPU."""
+    if choose_device(device).type == "cpu":
+        return len(os.sched_getaffinity(0))
+    return 1
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in ``90s``, ``9m``, ``2h`` or ``1h30m``.
+
+    Raises:
+        InputError: for a text of another form.
+    """
+    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip())
+    if not match or not any(match.groups()):
+        raise InputError(f"time budget {text!r} is no duration; accepted: such as 90s, 9m, 1h30m")
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return 3600 * hours + 60 * minutes + seconds
+
+
+def run_notebook(notebook: str, output: Path, parameters: dict[str, object]) -> None:
+    """Execute one of our notebooks in a process of its own, on one thread.
+
+    Raises:
+        InputError: if it fails, with the last line it said.
+    """
+    output.parent.mkdir(parents=True, exist_ok=True)
+    options = [text for pair in parameters.items() for text in ("-p", *map(str, pair))]
+    source = paths.NOTEBOOKS / f"{notebook}.ipynb"
+    done = subprocess.run(
+        [sys.executable, "-m", "papermill", source, output, *options],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["it said nothing"]
+        raise InputError(f"{source.name} failed, see {output}: {lines[-1]}")
+
+
+def _train(run: Run, place: Place) -> str:
+    """Train one run; returns its state afterwards, or ``busy`` if another queue has it."""
+    path = run.record_path(place.runs_dir).resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path.with_name(f".{run.name}.lock"), blocking=False):
+            if run.state(place.runs_dir) == "recorded" or place.too_late:
+                return run.state(place.runs_dir)
+            parameters = {
+                **{key: value for key, value in asdict(run).items() if key != "recipe"},
+                "recipe": run.recipe.name,
+                **changes_of(run.recipe),
+                "device": place.device,
+                "runs_dir": path.parent.parent,
+                "data_dir": Path(place.data_dir).resolve(),
+            }
+            if place.deadline is not None:
+                parameters["deadline"] = place.deadline
+            run_notebook("train", place.logs / run.recipe.name / f"{run.name}.ipynb", parameters)
+    except Timeout:
+        return "busy"
+    return run.state(place.runs_dir)
+
+
+def train_missing(runs: Iterable[Run], place: Place, say: Say) -> list[Run]:
+    """Train the runs that are not recorded, in their order; returns those that still are not.
+
+    Raises:
+        InputError: if one fails; those that run then are finished, and kept.
+    """
+    runs = list(runs)
+    missing = [run for run in runs if run.state(place.runs_dir) != "recorded"]
+    say(f"training {len(missing)} of {len(runs)} runs, {place.jobs} at a time")
+    clock = time.time()
+    with ThreadPoolExecutor(place.jobs) as pool:
+        futures = {pool.submit(_train, run, place): run for run in missing}
+        try:
+            for done, future in enumerate(as_completed(futures), start=1):
+                left = (time.time() - clock) / done * (len(missing) - done)
+                run, state = futures[future], future.result()
+                say(
+                    f"  {done:2}/{len(missing)}  {run.name:22} {_outcome(run, place, state):24}"
+                    + (f"  {_minutes(left)} to go" if done < len(missing) else "")
+                )
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return [run for run in missing if run.state(place.runs_dir) != "recorded"]
+
+
+def _outcome(run: Run, place: Place, state: str) -> str:
+    if state != "recorded":
+        return state
+    record = read_record(run.record_path(place.runs_dir))
+    if record["diverged_at"] is not None:
+        return f"diverged by {record['diverged_at']}"
+    return f"training error {record['final']['training_error']:5.1f} %"
+
+
+def _minutes(seconds: float) -> str:
+    return f"about {seconds / 60:.0f} min" if seconds >= 90 else f"about {seconds:.0f} s"
