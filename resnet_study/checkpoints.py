@@ -5,7 +5,6 @@ writing the next, and is loaded without executing code from it.
 """
 
 import io
-import pickle
 import time
 from pathlib import Path
 
@@ -17,6 +16,21 @@ from resnet_study.files import write_atomically
 
 class OutOfTime(Exception):
     """The time budget is spent; the training is saved and can go on later."""
+
+
+def read_checkpoint(path: Path) -> tuple[dict, dict]:
+    """Identity and state of the training that was saved to ``path``, on the CPU.
+
+    Raises:
+        InputError: if the file is damaged.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        return content["identity"], content["state"]
+    except Exception as error:  # whatever an unpickler makes of arbitrary bytes
+        raise InputError(
+            f"checkpoint {path} is damaged; delete it to train from the start"
+        ) from error
 
 
 class Checkpoint:
@@ -46,13 +60,7 @@ class Checkpoint:
         """
         if not self.path.exists():
             return None
-        try:
-            content = torch.load(self.path, map_location="cpu", weights_only=True)
-            identity, state = content["identity"], content["state"]
-        except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
-            raise InputError(
-                f"checkpoint {self.path} is damaged; delete it to train from the start"
-            ) from error
+        identity, state = read_checkpoint(self.path)
         for name, value in self.identity.items():
             if identity.get(name) != value:
                 raise InputError(

@@ -97,7 +97,7 @@ class Dataset:
 
         Yields images float (n, C, H, W) and labels (n), n = ``batch`` but for the last.
         """
-        for indices in order.split(batch):
+        for indices in order.split(batch) if len(order) else ():
             images = augmentation.training(self.train.images[indices], self.colour_axes, generator)
             yield self._normalise(images), self.train.labels[indices]
 
@@ -149,8 +149,9 @@ def _torchvision(name: str) -> Callable[[Path], tuple[Images, Images]]:
     def load(data_dir: Path) -> tuple[Images, Images]:
         try:
             return part(data_dir, train=True), part(data_dir, train=False)
-        except (OSError, RuntimeError) as error:  # no network, no space, wrong checksum
-            reason = str(error).splitlines()[0]
+        # No network, no space, a wrong checksum, or a file cut short.
+        except (OSError, RuntimeError, ValueError, AssertionError, EOFError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise InputError(
                 f"{name} is neither whole in {data_dir} nor could it be "
                 f"downloaded there ({reason}); give the folder with --data-dir"

@@ -49,7 +49,8 @@ class Run:
         require_one_of("family", self.family, FAMILIES)
         stage_lengths(self.depth)
         require_one_of("shortcut", self.shortcut, SHORTCUTS)
-        require_at_least("seed", self.seed, 0)
+        if not 0 <= self.seed < 2**63:  # what torch's generators take
+            raise InputError(f"seed {self.seed} is impossible; accepted: 0 to 2**63 − 1")
         if self.family == "plain" and self.shortcut != "A":
             raise InputError("a plain net has no shortcuts; leave the shortcut out")
 

@@ -31,7 +31,10 @@ def parse_parameters(notebook: Path, texts: dict[str, str]) -> dict[str, object]
     """
     if not Path(notebook).is_file():
         raise InputError(f"notebook {notebook} does not exist")
-    declared = papermill.inspect_notebook(str(notebook))
+    try:
+        declared = papermill.inspect_notebook(str(notebook))
+    except (ValueError, KeyError, AttributeError) as error:
+        raise InputError(f"{notebook} is no notebook: {str(error).splitlines()[0]}") from error
     values = {}
     for name, text in texts.items():
         require_one_of(f"parameter of {Path(notebook).name}", name, declared)

@@ -14,6 +14,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from resnet_study.tables import NETWORKS
 
 DEPTH_COLOURS = {18: "#0072B2", 34: "#D55E00"}  # Okabe & Ito: told apart by any eye
+OTHER_DEPTHS = "#009E73"
 WIDTHS = {"training": 0.9, "validation": 2.4}  # thin and bold, as in the post
 
 
@@ -53,12 +54,18 @@ def long_curves(curves: pd.DataFrame) -> pd.DataFrame:
     Columns family, depth, seed, split, iteration, error_percent: those of the paper's
     digitised curves, and seed.
     """
-    columns = {"training_error": "training", "validation_error": "validation"}
-    return curves.rename(columns=columns).melt(
-        id_vars=["family", "depth", "seed", "iteration"],
-        value_vars=list(columns.values()),
-        var_name="split",
-        value_name="error_percent",
+    labels = ["family", "depth", "seed", "iteration"]
+    splits = {"training_error": "training", "validation_error": "validation"}
+    # A run that diverged at once has no point, and its table no columns but labels.
+    return (
+        curves.reindex(columns=[*labels, *splits])
+        .rename(columns=splits)
+        .melt(
+            id_vars=labels,
+            value_vars=list(splits.values()),
+            var_name="split",
+            value_name="error_percent",
+        )
     )
 
 
@@ -70,7 +77,7 @@ def _panel(axes: plt.Axes, curves: pd.DataFrame) -> None:
             x="iteration",
             y="error_percent",
             ax=axes,
-            color=DEPTH_COLOURS[depth],
+            color=DEPTH_COLOURS.get(depth, OTHER_DEPTHS),
             linewidth=WIDTHS[split],
             errorbar=("pi", 100) if "seed" in lines else None,
         )

@@ -7,16 +7,18 @@ Whatever is finished when it is interrupted is kept, and the next call goes on f
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from filelock import FileLock
 
 from resnet_study import paths, tables
+from resnet_study.checkpoints import read_checkpoint
 from resnet_study.effects import compare, identical_curves, reproduced
 from resnet_study.errors import InputError
 from resnet_study.experiments import EXPERIMENTS, Run, parse_seeds
 from resnet_study.provenance import code_fingerprint
 from resnet_study.queue import Place, Say, run_notebook, train_missing
-from resnet_study.records import RecordError, load_curves, load_runs, read_record
+from resnet_study.records import load_curves, load_runs, read_record
 
 RECORDS = paths.REPRODUCTION / "runs"
 LOGS = paths.REPRODUCTION / "logs"
@@ -27,15 +29,25 @@ FIGURES = ("fig2", "reproduction")  # notebooks that read the fresh records
 
 
 def forget_other_code(runs: list[Run]) -> None:
-    """Delete records here that are damaged or were trained by other code than today's."""
-    code = code_fingerprint()
+    """Delete records and checkpoints here that are damaged or come from other code."""
+
+    def code_of_record(path: Path) -> str:
+        return read_record(path)["provenance"]["code"]
+
+    def code_of_checkpoint(path: Path) -> str:
+        return read_checkpoint(path)[0]["code"]
+
     for run in runs:
-        path = run.record_path(RECORDS)
-        try:
-            if path.exists() and read_record(path)["provenance"]["code"] != code:
+        for path, code_of in (
+            (run.record_path(RECORDS), code_of_record),
+            (run.checkpoint_path(RECORDS), code_of_checkpoint),
+        ):
+            try:
+                current = not path.exists() or code_of(path) == code_fingerprint()
+            except InputError:
+                current = False
+            if not current:
                 path.unlink()
-        except RecordError:
-            path.unlink()
 
 
 def render_book(seeds: str) -> None:
@@ -55,7 +67,7 @@ def render_book(seeds: str) -> None:
     for name in FIGURES:
         output = SITE / "notebooks" / f"{name}.ipynb"
         run_notebook(name, output, {"runs_dir": RECORDS, "seeds": seeds})
-    command = [sys.executable, "-m", "jupyter_book.cli.main", "build", *BOOK_OPTIONS]
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", *BOOK_OPTIONS]
     built = subprocess.run(
         [*command, "--path-output", paths.ROOT, SITE], capture_output=True, text=True
     )

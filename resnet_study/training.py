@@ -121,6 +121,11 @@ class Training:
         self.recipe = recipe
         self.optimiser = make_optimiser(model, recipe)
         self.generator = torch.Generator(data.device).manual_seed(seed)
+        if len(data.train) % recipe.batch == 1:
+            raise InputError(
+                f"batch {recipe.batch} leaves a last batch of one image of {len(data.train)}; "
+                "accepted: any other, since batch normalisation needs two"
+            )
         self.batches_per_epoch = math.ceil(len(data.train) / recipe.batch)
         self.steps = self.batches_per_epoch * recipe.epochs
         self.step = 0  # optimiser steps done

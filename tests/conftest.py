@@ -1,0 +1,74 @@
+"""What several test files share: a small data set, a one-epoch run, the command line."""
+
+import os
+import sys
+
+# One thread: pytest-xdist uses the cores, and a curve is bit-equal on one thread.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import matplotlib
+import pytest
+import torch
+
+from resnet_study import cli
+from resnet_study.data import Images, make_dataset
+from resnet_study.experiments import Run, perform
+from resnet_study.recipes import get_recipe
+
+matplotlib.use("Agg")
+torch.set_num_threads(1)
+
+
+def random_images(count, classes=3, seed=0, shape=(1, 8, 8)):
+    """Noise in which the label shows as brightness, so that there is something to learn."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % classes
+    noise = torch.randint(0, 100, (count, *shape), generator=generator)
+    return Images((noise + 50 * labels[:, None, None, None]).to(torch.uint8), labels)
+
+
+@pytest.fixture
+def dataset():
+    """50 training and 20 validation images; 50 is no multiple of the batches used."""
+    return make_dataset(random_images(50), random_images(20, seed=1))
+
+
+@pytest.fixture
+def tiny_run():
+    """A run on digits of a tenth of a second."""
+    return Run(get_recipe("digits", epochs=1, width=1), "residual", 8, seed=0)
+
+
+@pytest.fixture
+def tiny_record(tiny_run, tmp_path):
+    """The record of ``tiny_run``, in ``tmp_path / "runs"``."""
+    return perform(tiny_run, device="cpu", runs_dir=tmp_path / "runs")
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Call ``resnet-study`` in this process: arguments to (exit status, stdout, stderr)."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["resnet-study", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        return stop.value.code or 0, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """Every download fails, as on a machine without a network."""
+
+    def unreachable(*arguments, **options):
+        raise OSError("network is unreachable")
+
+    monkeypatch.setattr("urllib.request.urlopen", unreachable)
+
+
+def files_below(folder):
+    """Everything below ``folder``: path to content."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -1,0 +1,228 @@
+import re
+import subprocess
+import sys
+
+import pytest
+import torch
+from conftest import files_below
+
+from resnet_study.experiments import EXPERIMENTS
+from resnet_study.models import FAMILIES, SHORTCUTS
+from resnet_study.recipes import RECIPES
+from resnet_study.records import read_record
+
+TINY = ["run", "--depth", "8", "--epochs", "1", "--width", "1", "--device", "cpu"]
+
+
+def _assert_refused(result, *words):
+    """Exit status 2 and one line on standard error that holds ``words``."""
+    status, out, err = result
+    assert status == 2
+    assert out == ""
+    assert err.startswith("resnet-study: ")
+    assert err.count("\n") == 1 and err.endswith("\n")
+    for word in words:
+        assert str(word) in err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--family plian", ["plian", "plain, residual"]),
+        ("--depth 19", ["19", "18, 34"]),
+        ("--depth deep", ["deep", "integer"]),
+        ("--recipe x", ["'x'", *RECIPES]),
+        ("--shortcut D", ["'D'", "A, B, C"]),
+        ("--family plain --shortcut B", ["no shortcuts"]),
+        ("--epochs 0", ["0", "1 or more"]),
+        ("--epochs -1", ["-1", "1 or more"]),
+        ("--epochs few", ["few", "integer"]),
+        ("--width 0", ["0", "1 or more"]),
+        ("--batch 1", ["1", "2 or more"]),
+        ("--rate -0.1", ["-0.1", "above 0"]),
+        ("--rate nan", ["nan", "above 0"]),
+        ("--seed -1", ["-1", "0 to 2"]),
+        ("--seed 99999999999999999999", ["99999999999999999999", "accepted"]),
+        ("--device gpu", ["gpu", "auto, cpu"]),
+        ("--device cuda:99", ["cuda:99", "auto, cpu"]),
+        ("--epoch 3", ["--epoch"]),
+        ("--seeds 0-2", ["--seeds", "--experiment"]),
+        ("--time-budget soon", ["soon", "90s, 9m, 1h30m"]),
+        ("--checkpoint-seconds -1", ["-1", "0 or more"]),
+        ("--experiment fig99", ["fig99", *EXPERIMENTS]),
+        ("--experiment fig2 --recipe bread", ["bread", "digits"]),
+        ("--experiment fig2 --seeds 3-1", ["3-1", "0-2,7"]),
+        ("--experiment fig2 --jobs 0", ["0", "1 or more"]),
+        ("--experiment fig2 --depth 18", ["--depth", "--experiment"]),
+        ("--experiment fig2 --device gpu", ["gpu", "auto, cpu"]),
+        ("nonsense", ["nonsense"]),
+    ],
+)
+def test_a_bad_option_gets_one_line_and_nothing_is_written(command, tmp_path, options, words):
+    result = command("run", "--runs-dir", tmp_path / "runs", *options.split())
+    _assert_refused(result, *words)
+    assert not files_below(tmp_path)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_gets_one_line(command, tmp_path):
+    result = command("run", "--device", "cuda", "--runs-dir", tmp_path / "runs")
+    _assert_refused(result, "cuda", "accepted: auto, cpu")
+    assert not files_below(tmp_path)
+
+
+def test_a_runs_folder_that_cannot_be_written_gets_one_line(command, tmp_path):
+    (tmp_path / "file").touch()  # tests may run as root, who may write everywhere
+    result = command(*TINY, "--runs-dir", tmp_path / "file")
+    _assert_refused(result, "cannot write", tmp_path / "file")
+    assert files_below(tmp_path) == {tmp_path / "file": b""}
+
+
+@pytest.mark.parametrize("recipe", [name for name in RECIPES if name != "digits"])
+def test_missing_data_get_one_line_naming_the_folder(command, tmp_path, no_network, recipe):
+    folder = tmp_path / "nowhere"
+    result = command(
+        "run", "--recipe", recipe, "--runs-dir", tmp_path / "runs", "--data-dir", folder
+    )
+    assert result[0] == 2
+    last = result[2].splitlines()[-1]  # torchvision tells what it downloads before that
+    assert last.startswith("resnet-study: ")
+    assert str(folder) in last
+    assert "Traceback" not in result[2]
+    assert not files_below(tmp_path / "runs")
+
+
+def test_a_mistake_leaves_a_real_process_with_one_line_and_no_traceback(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "resnet_study", "run", "--family", "plian", "--runs-dir", tmp_path],
+        capture_output=True,
+        text=True,
+    )
+    _assert_refused((done.returncode, done.stdout, done.stderr), "plian", "plain, residual")
+    assert not files_below(tmp_path)
+
+
+def test_run_trains_once_and_then_says_that_it_is_recorded(command, tmp_path):
+    status, first, err = command(*TINY, "--runs-dir", tmp_path)
+    assert (status, err) == (0, "")
+    ((path, before),) = files_below(tmp_path).items()
+    assert f"recorded: {path}" in first
+    final = read_record(path)["final"]
+    assert f"validation error: {final['validation_error']:.2f} %" in first
+
+    status, second, err = command(*TINY, "--runs-dir", tmp_path)
+    assert (status, err) == (0, "")
+    assert f"recorded already: {path}" in second
+    assert files_below(tmp_path) == {path: before}
+
+
+def test_overwrite_trains_again_and_replaces_even_a_damaged_record(command, tmp_path):
+    command(*TINY, "--runs-dir", tmp_path)
+    (path,) = files_below(tmp_path)
+    path.write_text("{}")
+    assert command(*TINY, "--runs-dir", tmp_path, "--overwrite")[0] == 0
+    assert read_record(path)["curve"]["epoch"] == [1]
+
+
+def test_run_takes_every_option(command, tmp_path):
+    options = "--recipe digits --family residual --depth 14 --seed 3 --shortcut C --epochs 1 "
+    options += "--width 2 --batch 32 --rate 0.02 --device cpu"
+    assert command("run", *options.split(), "--runs-dir", tmp_path)[0] == 0
+    (path,) = files_below(tmp_path)
+    config = read_record(path)["config"]
+    assert (config["family"], config["depth"], config["seed"]) == ("residual", 14, 3)
+    assert config["shortcut"] == "C"
+    recipe = config["recipe"]
+    assert (recipe["name"], recipe["epochs"], recipe["width"]) == ("digits", 1, 2)
+    assert (recipe["batch"], recipe["rate"]) == (32, 0.02)
+
+
+def test_a_run_that_diverges_is_a_result_and_not_a_failure(command, tmp_path):
+    status, out, err = command(*TINY, "--rate", "1e30", "--runs-dir", tmp_path)
+    assert (status, err) == (0, "")
+    assert "diverged by iteration 23" in out
+
+
+def test_a_time_budget_stops_a_run_that_goes_on_later(command, tmp_path):
+    status, out, err = command(*TINY, "--runs-dir", tmp_path, "--time-budget", "0s")
+    assert (status, err) == (0, "")
+    assert "stopped at iteration 1 of 23" in out
+    assert not list(tmp_path.rglob("*.json"))
+    assert command(*TINY, "--runs-dir", tmp_path)[0] == 0
+    (path,) = tmp_path.rglob("*.json")
+    assert read_record(path)["curve"]["iteration"] == [23]
+
+
+@pytest.mark.parametrize("damage", ["cut", "edited"])
+@pytest.mark.parametrize("what", ["run", "status"])
+def test_a_damaged_record_gets_one_line_naming_it(command, tmp_path, damage, what):
+    tiny = ["run", "--family", "plain", "--epochs", "1", "--width", "1", "--runs-dir", tmp_path]
+    path = tmp_path / "digits" / "plain-18-seed-0.json"
+    command(*tiny)
+    (made,) = files_below(tmp_path)
+    text = made.read_text()
+    made.unlink()
+    damaged = text[:-40] if damage == "cut" else text.replace('"seed": 0', '"seed": 4')
+    path.write_text(damaged)
+    arguments = {
+        "run": ["run", "--family", "plain", "--runs-dir", tmp_path],
+        "status": ["status", "--runs-dir", tmp_path],
+    }[what]
+    _assert_refused(command(*arguments), path)
+    assert files_below(tmp_path) == {path: damaged.encode()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("status fig99", ["fig99", *EXPERIMENTS]),
+        ("status --seeds 3-1", ["3-1", "0-2,7"]),
+        ("status --recipe bread", ["bread", "digits"]),
+        ("reproduce --seeds 3-1", ["3-1", "0-2,7"]),
+        ("reproduce --jobs 0", ["0", "1 or more"]),
+        ("bake", ["bake"]),
+    ],
+)
+def test_other_commands_refuse_bad_input_in_one_line(command, arguments, words):
+    _assert_refused(command(*arguments.split()), *words)
+
+
+def _counts(out):
+    """The numbers in the first line of ``status``."""
+    first = out.splitlines()[0]
+    names = ("runs", "recorded", "missing", "stale")
+    return {name: int(re.search(rf"(\d+) {name}\b", first)[1]) for name in names}
+
+
+def test_status_counts_recorded_missing_and_stale_runs(command, tmp_path):
+    status, out, _ = command("status", "--runs-dir", tmp_path)
+    assert status == 0
+    assert _counts(out) == {"runs": 20, "recorded": 0, "missing": 20, "stale": 0}
+    status, out, _ = command("status", "--seeds", "8-9", "--runs-dir", tmp_path)
+    assert _counts(out) == {"runs": 8, "recorded": 0, "missing": 8, "stale": 0}
+    assert out.count("-seed-9") == 4
+
+
+def test_status_tells_the_state_of_every_run(command, tmp_path, tiny_record):
+    stale = tmp_path / "state" / "digits" / "plain-18-seed-2.json"
+    stale.parent.mkdir(parents=True)
+    stale.write_bytes(tiny_record.read_bytes())  # whole, but of another run than its name says
+    _, out, _ = command("status", "--seeds", "2", "--runs-dir", tmp_path / "state")
+    assert _counts(out) == {"runs": 4, "recorded": 0, "missing": 3, "stale": 1}
+    states = {line.split()[1]: line.split()[0] for line in out.splitlines()[1:]}
+    assert states["plain-18-seed-2"] == "stale"
+    assert states["residual-34-seed-2"] == "missing"
+
+
+def test_list_names_everything_that_can_be_asked_for(command):
+    status, out, _ = command("list")
+    assert status == 0
+    for name in (*RECIPES, *FAMILIES, *SHORTCUTS, *EXPERIMENTS):
+        assert name in out
+
+
+@pytest.mark.parametrize("name", ["run", "reproduce", "status", "list", "execute"])
+def test_every_command_explains_itself(command, name):
+    status, out, err = command(name, "--help")
+    assert (status, err) == (0, "")
+    assert len(out.splitlines()) >= 4

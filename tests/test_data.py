@@ -1,0 +1,295 @@
+import pickle
+import struct
+
+import numpy as np
+import pytest
+import torch
+from conftest import random_images
+from sklearn.datasets import load_digits
+
+from resnet_study.augmentation import Augmentation
+from resnet_study.data import LOADERS, Images, hold_out, load_data, make_dataset
+from resnet_study.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_data("digits", 360)
+
+
+AS_THEY_ARE = Augmentation()
+
+
+def _generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def _epoch(data, batch, augmentation=AS_THEY_ARE, seed=0):
+    """The batches of one epoch."""
+    generator = _generator(seed)
+    order = data.draw_order(generator)
+    return list(data.training_batches(order, batch, augmentation, generator))
+
+
+def _numbered(count):
+    """Images whose labels are their positions, to tell them apart in a batch."""
+    return Images(random_images(count).images, torch.arange(count))
+
+
+def test_digits_are_split_into_1437_and_360(digits):
+    assert (len(digits.train), len(digits.validation)) == (1437, 360)
+    assert digits.image_shape == (1, 8, 8)
+    assert digits.classes == 10
+    assert digits.train.images.dtype == torch.uint8
+
+
+def test_the_split_of_the_digits_loses_and_doubles_nothing(digits):
+    source = load_digits()
+    everything = sorted(
+        (label, *image) for label, image in zip(source.target, source.data.astype(int), strict=True)
+    )
+    images = torch.cat([digits.train.images, digits.validation.images]).flatten(1).tolist()
+    labels = torch.cat([digits.train.labels, digits.validation.labels]).tolist()
+    assert sorted((y, *x) for x, y in zip(images, labels, strict=True)) == everything
+
+
+def test_the_split_of_the_digits_is_balanced(digits):
+    validation = torch.bincount(digits.validation.labels)
+    total = validation + torch.bincount(digits.train.labels)
+    assert torch.all((validation - total * 360 / 1797).abs() < 1)
+
+
+def test_the_split_is_the_same_whatever_the_random_state(digits):
+    torch.manual_seed(99)
+    np.random.seed(99)
+    again = load_data("digits", 360)
+    assert torch.equal(again.validation.images, digits.validation.images)
+    assert again.fingerprint() == digits.fingerprint()
+
+
+def test_hold_out_splits_disjointly_and_completely():
+    labels = torch.arange(100) % 5
+    images = torch.arange(100, dtype=torch.uint8)[:, None, None, None]
+    kept, held = hold_out(Images(images, labels), 20)
+    assert torch.bincount(held.labels).tolist() == [4] * 5
+    assert sorted(torch.cat([kept.images, held.images]).flatten().tolist()) == list(range(100))
+    for part in (kept, held):
+        assert torch.equal(part.images.flatten() % 5, part.labels)
+
+
+def test_digits_have_no_test_set_to_validate_on():
+    with pytest.raises(InputError, match="hold out 1 or more"):
+        load_data("digits", 0)
+
+
+def test_an_unknown_data_set_is_refused_with_the_known_ones():
+    with pytest.raises(InputError, match=f"'mnist'.*accepted: {', '.join(LOADERS)}"):
+        load_data("mnist", 0)
+
+
+def test_training_images_are_normalised_to_mean_0_and_deviation_1(digits):
+    images = torch.cat([images for images, _ in digits.evaluation_batches("train", AS_THEY_ARE)])
+    assert images.mean() == pytest.approx(0, abs=1e-5)
+    assert images.std(correction=0) == pytest.approx(1, abs=1e-5)
+
+
+def test_every_channel_is_normalised_by_itself():
+    images = torch.randint(0, 100, (40, 3, 4, 4), generator=_generator(), dtype=torch.uint8)
+    images[:, 1] += 100
+    images[:, 2] //= 10
+    data = make_dataset(Images(images, torch.arange(40) % 2), _numbered(3))
+    ((batch, _),) = data.evaluation_batches("train", AS_THEY_ARE)
+    for channel in range(3):
+        assert batch[:, channel].mean() == pytest.approx(0, abs=1e-5)
+        assert batch[:, channel].std(correction=0) == pytest.approx(1, abs=1e-4)
+
+
+def test_validation_images_have_no_part_in_the_normalisation(dataset):
+    brighter = Images(dataset.validation.images + 50, dataset.validation.labels)
+    other = make_dataset(dataset.train, brighter)
+    assert torch.equal(other.mean, dataset.mean)
+    assert torch.equal(other.deviation, dataset.deviation)
+    ((images, _),) = other.evaluation_batches("validation", AS_THEY_ARE)
+    assert images.mean() > 0.3  # and they are normalised by the training set, not by themselves
+
+
+@pytest.mark.parametrize("part", ["train", "validation"])
+@pytest.mark.parametrize("what", ["images", "labels"])
+def test_the_fingerprint_changes_with_one_value(dataset, part, what):
+    before = dataset.fingerprint()
+    assert dataset.fingerprint() == before
+    getattr(getattr(dataset, part), what)[7] ^= 1
+    assert dataset.fingerprint() != before
+
+
+def test_the_fingerprint_changes_with_the_split():
+    images = random_images(30)
+    first = make_dataset(images.take(torch.arange(20)), images.take(torch.arange(20, 30)))
+    second = make_dataset(images.take(torch.arange(19)), images.take(torch.arange(19, 30)))
+    assert first.fingerprint() != second.fingerprint()
+
+
+def test_an_order_visits_every_training_image_once_and_differs_each_time():
+    data = make_dataset(_numbered(50), _numbered(3))
+    generator = _generator()
+    orders = [data.draw_order(generator).tolist() for _ in range(2)]
+    assert sorted(orders[0]) == sorted(orders[1]) == list(range(50))
+    assert orders[0] != orders[1]
+    assert list(range(50)) not in orders
+
+
+def test_training_batches_follow_the_order():
+    data = make_dataset(_numbered(50), _numbered(3))
+    order = data.draw_order(_generator())
+    batches = data.training_batches(order, 16, AS_THEY_ARE, _generator())
+    labels = [labels for _, labels in batches]
+    assert [len(batch) for batch in labels] == [16, 16, 16, 2]
+    assert torch.equal(torch.cat(labels), order)
+
+
+def test_a_training_batch_pairs_images_with_their_labels():
+    data = make_dataset(_numbered(50), _numbered(3))
+    for images, labels in _epoch(data, 16):
+        pixels = (images * data.deviation + data.mean).round().to(torch.uint8)
+        assert torch.equal(pixels, data.train.images[labels])
+
+
+def test_training_batches_are_augmented_as_told(dataset):
+    ((plain, _),) = _epoch(dataset, 50)
+    ((flipped, _),) = _epoch(dataset, 50, Augmentation(flip=True))
+    ((cropped, _),) = _epoch(dataset, 50, Augmentation(crop_padding=1))
+    mirrored = (flipped != plain).flatten(1).any(dim=1)
+    assert torch.equal(flipped[mirrored], plain[mirrored].flip(3))
+    assert 10 < mirrored.sum() < 40
+    assert not torch.equal(cropped, plain)
+
+
+def test_a_padded_pixel_is_a_black_one():
+    """Padding comes before normalisation: it is zero light, not the mean grey."""
+    white = Images(torch.full((20, 1, 3, 3), 255, dtype=torch.uint8), torch.zeros(20).long())
+    white.images[0] = 0  # some deviation to normalise by
+    data = make_dataset(white, white)
+    ((images, _),) = _epoch(data, 20, Augmentation(crop_padding=1))
+    values = (images * data.deviation + data.mean).round().unique().tolist()
+    assert values == [0, 255]
+
+
+def test_evaluation_goes_through_a_set_once_and_in_order():
+    data = make_dataset(_numbered(3), _numbered(25))
+    batches = list(data.evaluation_batches("validation", AS_THEY_ARE, batch=10))
+    assert [len(labels) for _, labels in batches] == [10, 10, 5]
+    assert torch.cat([labels for _, labels in batches]).tolist() == list(range(25))
+    pixels = torch.cat([images for images, _ in batches]) * data.deviation + data.mean
+    assert torch.equal(pixels.round().to(torch.uint8), data.validation.images)
+
+
+# The folders that torchvision reads, with a few generated images each.
+
+
+def _write_cifar(folder, files, label_key, meta, meta_key):
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name in files:
+        pixels = rng.integers(0, 256, (20, 3072), dtype=np.uint8)
+        labels = (np.arange(20) % 10).tolist()
+        (folder / name).write_bytes(pickle.dumps({"data": pixels, label_key: labels}))
+    (folder / meta).write_bytes(pickle.dumps({meta_key: [str(i) for i in range(10)]}))
+
+
+def _write_cifar10(root):
+    files = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
+    folder = root / "cifar-10-batches-py"
+    _write_cifar(folder, files, "labels", "batches.meta", "label_names")
+    first = pickle.loads((folder / "data_batch_1").read_bytes())
+    return first["data"][0].reshape(3, 32, 32), (100, 20)
+
+
+def _write_cifar100(root):
+    folder = root / "cifar-100-python"
+    _write_cifar(folder, ["train", "test"], "fine_labels", "meta", "fine_label_names")
+    first = pickle.loads((folder / "train").read_bytes())
+    return first["data"][0].reshape(3, 32, 32), (20, 20)
+
+
+def _write_fashion_mnist(root):
+    folder = root / "FashionMNIST" / "raw"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 40), ("t10k", 20)):
+        pixels = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        labels = (np.arange(count) % 10).astype(np.uint8)
+        header = struct.pack(">iiii", 0x0803, count, 28, 28)
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(header + pixels.tobytes())
+        header = struct.pack(">ii", 0x0801, count)
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(header + labels.tobytes())
+        if part == "train":
+            first = pixels[:1]
+    return first, (40, 20)
+
+
+FOLDERS = {
+    "cifar10": _write_cifar10,
+    "cifar100": _write_cifar100,
+    "fashion-mnist": _write_fashion_mnist,
+}
+
+
+@pytest.fixture
+def checksums_pass(monkeypatch):
+    """Generated files cannot have the checksums of the real ones."""
+    monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *arguments: True)
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_torchvisions_folders_are_read(name, tmp_path, checksums_pass, no_network):
+    first, (train, test) = FOLDERS[name](tmp_path)
+    data = load_data(name, 0, tmp_path)
+    assert (len(data.train), len(data.validation)) == (train, test)
+    assert data.image_shape == first.shape  # channels first
+    assert np.array_equal(data.train.images[0].numpy(), first)
+    assert data.train.labels.dtype == torch.int64
+    assert data.validation.labels.tolist() == [i % 10 for i in range(test)]
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_the_test_images_stay_unseen_where_images_are_held_out(
+    name, tmp_path, checksums_pass, no_network
+):
+    _, (train, _) = FOLDERS[name](tmp_path)
+    data = load_data(name, 10, tmp_path)
+    assert (len(data.train), len(data.validation)) == (train - 10, 10)
+    assert data.validation.labels.sort().values.tolist() == list(range(10))
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_missing_data_without_a_network_are_refused_naming_the_folder(name, tmp_path, no_network):
+    with pytest.raises(InputError) as refusal:
+        load_data(name, 0, tmp_path / "nowhere")
+    assert str(tmp_path / "nowhere") in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+def test_data_with_a_wrong_checksum_are_refused_naming_the_folder(name, tmp_path, no_network):
+    FOLDERS[name](tmp_path)  # the real names, but not the real content
+    with pytest.raises(InputError) as refusal:
+        load_data(name, 0, tmp_path)
+    assert str(tmp_path) in str(refusal.value)
+
+
+@pytest.mark.parametrize("left", [0, 3, 1000])
+def test_a_file_cut_short_is_refused_naming_the_folder(left, tmp_path, no_network):
+    """torchvision checks sums of the archives only, not of Fashion-MNIST's unpacked files."""
+    FOLDERS["fashion-mnist"](tmp_path)
+    file = tmp_path / "FashionMNIST" / "raw" / "train-images-idx3-ubyte"
+    file.write_bytes(file.read_bytes()[:left])
+    with pytest.raises(InputError) as refusal:
+        load_data("fashion-mnist", 0, tmp_path)
+    assert str(tmp_path) in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_file_in_place_of_the_data_folder_is_refused(name, tmp_path, no_network):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file"):
+        load_data(name, 0, tmp_path / "file")

@@ -1,0 +1,188 @@
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgba
+from matplotlib.ticker import EngFormatter
+
+from resnet_study import plots
+from resnet_study.experiments import perform
+from resnet_study.paper import load_paper_curves
+from resnet_study.records import load_curves, read_record, write_record
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    plots.use_style()
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def curves():
+    """Long curves of two families, two depths, three seeds."""
+    rows = []
+    for family in ("plain", "residual"):
+        for depth in (18, 34):
+            for seed in range(3):
+                for iteration in (23, 46, 69):
+                    rows.append((family, depth, seed, iteration, depth + seed, 2 * depth + seed))
+    names = ["family", "depth", "seed", "iteration", "training_error", "validation_error"]
+    return plots.long_curves(pd.DataFrame(rows, columns=names))
+
+
+def _lines(axes):
+    return [line for line in axes.lines if len(line.get_xdata())]
+
+
+def test_long_curves_have_one_row_a_point_of_a_line(curves):
+    assert len(curves) == 2 * 2 * 3 * 3 * 2
+    chosen = curves[(curves.depth == 34) & (curves.seed == 1) & (curves.iteration == 46)]
+    by_split = chosen[chosen.family == "plain"].set_index("split").error_percent
+    assert by_split.to_dict() == {"training": 35, "validation": 69}
+
+
+def test_figure_2_has_plain_nets_left_and_residual_nets_right_on_shared_axes(curves):
+    left, right = plots.fig2({"": curves}).axes
+    assert (left.get_title(), right.get_title()) == ("plain", "ResNet")
+    assert left.get_shared_x_axes().joined(left, right)
+    assert left.get_shared_y_axes().joined(left, right)
+    assert left.get_position().x1 <= right.get_position().x0
+    assert (left.get_xlabel(), left.get_ylabel()) == ("iteration", "error (%)")
+
+
+@pytest.mark.parametrize("with_seeds", [True, False])
+def test_a_panel_has_a_thin_and_a_bold_line_for_each_depth(curves, with_seeds):
+    if not with_seeds:
+        curves = curves[curves.seed == 0].drop(columns="seed")
+    for axes in plots.fig2({"": curves}).axes:
+        lines = {(round(line.get_ydata()[0]), line.get_linewidth()) for line in _lines(axes)}
+        heights = {height for height, _ in lines}
+        offset = 1 if with_seeds else 0  # the mean over seeds
+        assert heights == {18 + offset, 34 + offset, 36 + offset, 68 + offset}
+        widths = dict(lines)
+        assert widths[18 + offset] == widths[34 + offset]
+        assert widths[36 + offset] == widths[68 + offset] >= 2 * widths[18 + offset]
+
+
+def test_colour_tells_depth_and_nothing_else(curves):
+    for axes in plots.fig2({"": curves}).axes:
+        colours = {round(line.get_ydata()[0]): line.get_color() for line in _lines(axes)}
+        assert colours[19] == colours[37] == plots.DEPTH_COLOURS[18]
+        assert colours[35] == colours[69] == plots.DEPTH_COLOURS[34]
+
+
+def _contrast(colour, background):
+    def luminance(name):
+        channels = [
+            c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgba(name)[:3]
+        ]
+        return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), channels, strict=True))
+
+    bright, dark = sorted((luminance(colour), luminance(background)), reverse=True)
+    return (bright + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("colour", plots.DEPTH_COLOURS.values())
+def test_colours_stand_out_from_a_white_page(colour):
+    assert _contrast(colour, "white") > 3  # WCAG 2.1, 1.4.11: graphics
+
+
+def test_the_legend_names_every_line(curves):
+    (legend,) = plots.fig2({"": curves}).legends
+    assert {text.get_text() for text in legend.get_texts()} == {
+        "18 layers, training",
+        "18 layers, validation",
+        "34 layers, training",
+        "34 layers, validation",
+    }
+
+
+def test_a_band_reaches_from_the_lowest_seed_to_the_highest(curves):
+    for axes in plots.fig2({"": curves}).axes:
+        reaches = set()
+        for band in axes.collections:
+            heights = band.get_paths()[0].vertices[:, 1]
+            reaches.add((heights.min(), heights.max()))
+        assert reaches == {(18, 20), (34, 36), (36, 38), (68, 70)}
+
+
+def test_curves_without_seeds_have_no_band():
+    figure = plots.fig2({"": load_paper_curves()})
+    for axes in figure.axes:
+        assert len(_lines(axes)) == 4
+        assert not axes.collections
+
+
+def test_long_iterations_are_written_short():
+    axes = plots.fig2({"": load_paper_curves()}).axes[0]
+    assert isinstance(axes.xaxis.get_major_formatter(), EngFormatter)
+    assert axes.xaxis.get_major_formatter()(100_000) == "100k"
+
+
+def test_two_sets_make_two_rows_on_the_same_axes(curves):
+    figure = plots.fig2({"(ours)": curves, "(yours)": curves})
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["plain (ours)", "ResNet (ours)", "plain (yours)", "ResNet (yours)"]
+    assert figure.axes[0].get_shared_y_axes().joined(figure.axes[0], figure.axes[3])
+
+
+def test_the_page_shows_through(curves, tmp_path):
+    figure = plots.fig2({"": curves})
+    assert to_rgba(figure.get_facecolor())[3] == 0
+    assert all(to_rgba(axes.get_facecolor())[3] == 0 for axes in figure.axes)
+
+
+def test_the_same_figure_is_the_same_bytes(curves, tmp_path):
+    for name in ("first.svg", "second.svg"):
+        plots.save_svg(plots.fig2({"": curves}), tmp_path / name)
+    first = (tmp_path / "first.svg").read_bytes()
+    assert first.startswith(b"<?xml") and b"<svg" in first
+    assert (tmp_path / "second.svg").read_bytes() == first
+
+
+def test_the_same_figure_is_the_same_bytes_in_another_process(tmp_path):
+    code = (
+        "import sys; from resnet_study import plots, paper; plots.use_style();"
+        "plots.save_svg(plots.fig2({'': paper.load_paper_curves()}), sys.argv[1])"
+    )
+    files = [tmp_path / "first.svg", tmp_path / "second.svg"]
+    for hash_seed, file in enumerate(files):
+        subprocess.run(
+            [sys.executable, "-c", code, file],
+            env=os.environ | {"PYTHONHASHSEED": str(hash_seed), "MPLBACKEND": "Agg"},
+            check=True,
+        )
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_single_run_is_drawn_with_a_thin_and_a_bold_line(tiny_run, tmp_path):
+    path = perform(replace(tiny_run, depth=18), runs_dir=tmp_path)
+    (axes,) = plots.curve(load_curves([path]), "a title").axes
+    thin, bold = sorted(_lines(axes), key=lambda line: line.get_linewidth())
+    assert bold.get_linewidth() >= 2 * thin.get_linewidth()
+    final = read_record(path)["final"]
+    assert thin.get_ydata()[-1] == final["training_error"]
+    assert bold.get_ydata()[-1] == final["validation_error"]
+    assert axes.get_title() == "a title"
+
+
+@pytest.mark.parametrize("depth", [8, 18, 34, 110])
+def test_a_single_run_of_any_depth_is_drawn(depth):
+    points = {"iteration": [23], "training_error": [9.0], "validation_error": [8.0]}
+    curves = pd.DataFrame(points).assign(family="plain", depth=depth, seed=0)
+    assert len(_lines(plots.curve(curves, "any").axes[0])) == 2
+
+
+def test_a_run_that_diverged_at_once_is_drawn_as_an_empty_panel(tiny_record):
+    """A divergence is a result, and the train notebook draws every result."""
+    record = read_record(tiny_record)
+    content = {key: value for key, value in record.items() if key not in ("schema", "sha256")}
+    final = dict.fromkeys(record["final"])
+    write_record(tiny_record, {**content, "diverged_at": 23, "final": final, "curve": {}})
+    (axes,) = plots.curve(load_curves([tiny_record]), "diverged").axes
+    assert not _lines(axes)

@@ -1,0 +1,120 @@
+import subprocess
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+from filelock import FileLock
+
+from resnet_study import paths
+from resnet_study.errors import InputError
+from resnet_study.experiments import EXPERIMENTS, perform
+from resnet_study.queue import Place, parse_duration, train_missing
+from resnet_study.records import find_records, read_record
+
+RUNS = EXPERIMENTS["fig2"].runs(seeds=(0, 1), epochs=1, width=1)
+
+
+@pytest.fixture
+def place(tmp_path):
+    return Place(tmp_path / "runs", tmp_path / "data", tmp_path / "logs", device="cpu")
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Names of the runs trained; training is stood in for, in this process."""
+    names, lock = [], threading.Lock()
+
+    def papermill(command, **options):
+        words = list(map(str, command))
+        if "papermill" not in words:  # git is asked for the commit
+            return real(command, **options)
+        given = {words[i + 1]: words[i + 2] for i, word in enumerate(words) if word == "-p"}
+        known = {(run.family, str(run.depth), str(run.seed)): run for run in RUNS}
+        run = known[given["family"], given["depth"], given["seed"]]
+        assert (given["epochs"], given["width"]) == ("1", "1")  # what departs from the recipe
+        with lock:  # torch's random state is one for the process
+            names.append(run.name)
+            perform(run, device=given["device"], runs_dir=given["runs_dir"])
+        return subprocess.CompletedProcess(words, 0, "", "")
+
+    real = subprocess.run
+    monkeypatch.setattr(subprocess, "run", papermill)
+    return names
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("9m", 540), ("2h", 7200), ("1h30m", 5400), ("1h1m1s", 3661), ("0s", 0)],
+)
+def test_a_duration_is_read(text, seconds):
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "9", "soon", "9 m", "-9m", "9m1h", "1.5h", "m"])
+def test_a_duration_that_cannot_be_read_is_refused(text):
+    with pytest.raises(InputError, match="accepted: such as 90s, 9m, 1h30m"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize("jobs", [0, -1])
+def test_a_queue_of_no_jobs_is_refused(jobs):
+    with pytest.raises(InputError, match="accepted: 1 or more"):
+        Place(jobs=jobs)
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_what_is_missing_is_trained_and_nothing_else(place, trained, jobs):
+    place = replace(place, jobs=jobs)
+    perform(RUNS[2], device="cpu", runs_dir=place.runs_dir)
+    said = []
+    assert train_missing(RUNS, place, said.append) == []
+    assert sorted(trained) == sorted(run.name for run in RUNS if run != RUNS[2])
+    assert {run.state(place.runs_dir) for run in RUNS} == {"recorded"}
+    assert len(said) == 1 + 7
+    assert "7 of 8" in said[0]
+    trained.clear()
+    train_missing(RUNS, place, said.append)
+    assert trained == []
+
+
+def test_one_job_at_a_time_trains_in_the_order_given(place, trained):
+    train_missing(RUNS[::-1], place, lambda text: None)
+    assert trained == [run.name for run in RUNS[::-1]]
+
+
+def test_nothing_is_started_when_time_is_up(place, trained):
+    place = replace(place, deadline=time.time() + 1)
+    assert train_missing(RUNS, place, lambda text: None) == RUNS
+    assert trained == []
+
+
+def test_a_run_that_another_queue_trains_is_left_to_it(place, trained):
+    busy = RUNS[0].record_path(place.runs_dir)
+    busy.parent.mkdir(parents=True)
+    with FileLock(busy.with_name(f".{RUNS[0].name}.lock")):
+        said = []
+        assert train_missing(RUNS[:2], place, said.append) == [RUNS[0]]
+    assert trained == [RUNS[1].name]
+    assert any(RUNS[0].name in line and "busy" in line for line in said)
+
+
+def test_a_run_through_the_notebook_leaves_a_record_and_a_log(place):
+    (run,) = EXPERIMENTS["fig2"].runs(seeds=(3,), epochs=1, width=2)[:1]
+    before = {path: path.read_bytes() for path in paths.NOTEBOOKS.iterdir() if path.is_file()}
+    assert train_missing([run], place, lambda text: None) == []
+    assert read_record(run.record_path(place.runs_dir))["config"] == run.config
+    assert len(find_records(place.runs_dir)) == 1
+    assert len(list(place.logs.rglob("*.ipynb"))) == 1
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_training_that_fails_is_told_in_one_line_naming_its_log(place, monkeypatch):
+    def fail(command, **options):
+        return subprocess.CompletedProcess(command, 1, "", "Traceback …\n  a line\nOSError: full\n")
+
+    monkeypatch.setattr(subprocess, "run", fail)
+    with pytest.raises(InputError, match="OSError: full$") as failure:
+        train_missing(RUNS[:1], place, lambda text: None)
+    assert "\n" not in str(failure.value)
+    assert str(place.logs) in str(failure.value)

@@ -1,0 +1,269 @@
+import errno
+import json
+import os
+import re
+
+import pytest
+from conftest import files_below
+
+from resnet_study.data import load_data
+from resnet_study.errors import InputError
+from resnet_study.experiments import EXPERIMENTS, Run, perform
+from resnet_study.models import build_model, count_multiply_adds, count_parameters
+from resnet_study.recipes import get_recipe
+from resnet_study.records import (
+    RecordError,
+    find_records,
+    load_curves,
+    load_runs,
+    read_record,
+    write_record,
+)
+
+COMMITTED = find_records()
+
+
+def _content(record):
+    """A record as it is before it is sealed."""
+    return {key: value for key, value in record.items() if key not in ("schema", "sha256")}
+
+
+def _diverged(record, path):
+    """A copy of ``record`` whose training diverged in its first epoch."""
+    final = dict.fromkeys(record["final"])
+    write_record(path, {**_content(record), "diverged_at": 23, "final": final, "curve": {}})
+    return path
+
+
+def test_what_is_written_is_read(tmp_path):
+    content = {"config": {"name": "ü"}, "final": None, "curve": [0.1, 1e-17, 3]}
+    write_record(tmp_path / "deep" / "record.json", content)
+    assert _content(read_record(tmp_path / "deep" / "record.json")) == content
+
+
+def test_a_record_is_text_that_git_can_compare_line_by_line(tiny_record):
+    text = tiny_record.read_text()
+    assert text.endswith("}\n")
+    assert len(text.splitlines()) > 30
+    assert max(map(len, text.splitlines())) < 120
+
+
+def test_the_layout_of_a_record_is_not_sealed(tiny_record):
+    before = read_record(tiny_record)
+    tiny_record.write_text(json.dumps(before, indent=8))
+    assert read_record(tiny_record) == before
+
+
+def _edit_number(text):
+    error = json.loads(text)["final"]["validation_error"]
+    return text.replace(repr(error), repr(error - 1))
+
+
+DAMAGES = {
+    "cut short": lambda text: text[: len(text) // 2],
+    "without its last brace": lambda text: text.rstrip()[:-1],
+    "empty": lambda text: "",
+    "no JSON": lambda text: "validation error: 3",
+    "with an edited error": _edit_number,
+    "with an edited seed": lambda text: text.replace('"seed": 0', '"seed": 1'),
+    "with an edited commit": lambda text: re.sub(r'"commit": "?\w+', '"commit": "0000', text),
+    "with a key removed": lambda text: re.sub(r' "parameters": \d+,\n', "", text),
+    "with a key added": lambda text: text.replace("{", '{"note": 1,', 1),
+    "with another seal": lambda text: re.sub(r'"sha256": "\w+"', f'"sha256": "{"0" * 64}"', text),
+    "without a seal": lambda text: re.sub(r',\s*"sha256": "\w+"', "", text),
+    "of another schema": lambda text: text.replace('"schema": 1', '"schema": 99'),
+    "without a schema": lambda text: text.replace('"schema"', '"scheme"'),
+    "a list": lambda text: f"[{text}]",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_record_is_refused_by_name(tiny_record, damage):
+    before = tiny_record.read_text()
+    tiny_record.write_text(DAMAGES[damage](before))
+    assert tiny_record.read_text() != before
+    with pytest.raises(RecordError) as refusal:
+        read_record(tiny_record)
+    assert str(tiny_record) in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_another_schema_is_told_with_the_accepted_one(tiny_record):
+    tiny_record.write_text(tiny_record.read_text().replace('"schema": 1', '"schema": 99'))
+    with pytest.raises(RecordError, match="schema 99; accepted: 1"):
+        read_record(tiny_record)
+
+
+def test_bytes_that_are_no_text_are_refused_by_name(tiny_record):
+    tiny_record.write_bytes(b"\xff\xfe\x00" * 20)
+    with pytest.raises(RecordError, match=re.escape(str(tiny_record))):
+        read_record(tiny_record)
+
+
+def test_a_missing_record_is_refused_by_name(tmp_path):
+    with pytest.raises(RecordError, match=re.escape(str(tmp_path / "none.json"))):
+        read_record(tmp_path / "none.json")
+
+
+def test_a_damaged_record_among_good_ones_stops_the_table(tiny_record):
+    bad = tiny_record.with_name("bad.json")
+    bad.write_text(_edit_number(tiny_record.read_text()))
+    for load in (load_runs, load_curves):
+        with pytest.raises(RecordError, match="bad.json"):
+            load(find_records(tiny_record.parent))
+
+
+def test_a_record_that_cannot_be_written_leaves_the_old_one(tiny_record, monkeypatch):
+    found = files_below(tiny_record.parent)
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(InputError, match=f"{tiny_record}.*No space left"):
+        write_record(tiny_record, {"config": {}})
+    assert files_below(tiny_record.parent) == found
+
+
+def test_a_value_that_is_not_finite_is_not_written(tmp_path):
+    with pytest.raises(ValueError):
+        write_record(tmp_path / "record.json", {"loss": float("nan")})
+    assert not files_below(tmp_path)
+
+
+def test_records_are_found_below_their_folder(tiny_record):
+    tiny_record.with_name("notes.txt").touch()
+    assert find_records(tiny_record.parent.parent) == [tiny_record]
+
+
+def test_a_records_folder_that_is_missing_is_told(tmp_path):
+    with pytest.raises(RecordError, match="nowhere does not exist"):
+        find_records(tmp_path / "nowhere")
+
+
+def test_load_runs_gives_one_row_a_run(tiny_record, tiny_run, tmp_path):
+    plain = Run(tiny_run.recipe, "plain", 14, seed=3)
+    paths = [tiny_record, perform(plain, runs_dir=tmp_path / "runs")]
+    runs = load_runs(paths)
+    assert len(runs) == 2
+    assert runs.family.tolist() == ["residual", "plain"]
+    assert runs.depth.tolist() == [8, 14]
+    assert runs.seed.tolist() == [0, 3]
+    assert runs.shortcut.tolist() == ["A", "A"]
+    assert runs.recipe.tolist() == ["digits", "digits"]
+    assert not runs.diverged.any()
+    record = read_record(paths[1])
+    for column in ("training_error", "clean_training_error", "validation_error"):
+        assert runs[column].iloc[1] == record["final"][column]
+    for column in ("parameters", "multiply_adds", "seconds", "images_per_second"):
+        assert runs[column].iloc[1] == record[column]
+
+
+def test_load_curves_gives_one_row_an_evaluation(tiny_run, tmp_path):
+    recipe = get_recipe("digits", epochs=3, width=1)
+    path = perform(Run(recipe, "plain", 8, seed=3), runs_dir=tmp_path)
+    curves = load_curves([path])
+    assert curves.epoch.tolist() == [1, 2, 3]
+    assert curves.iteration.tolist() == [23, 46, 69]
+    assert set(curves.family) == {"plain"}
+    assert set(curves.seed) == {3}
+    assert curves.validation_error.tolist() == read_record(path)["curve"]["validation_error"]
+
+
+def test_a_run_that_diverged_is_a_row_without_errors(tiny_record):
+    record = read_record(tiny_record)
+    diverged = _diverged(record, tiny_record.with_name("diverged.json"))
+    runs = load_runs([tiny_record, diverged])
+    assert runs.diverged.tolist() == [False, True]
+    assert runs.validation_error.isna().tolist() == [False, True]
+    assert len(load_curves([tiny_record, diverged])) == 1
+
+
+def test_no_records_make_empty_tables():
+    assert load_runs([]).empty
+    assert load_curves([]).empty
+
+
+# The committed records: each is a result of the study, and no one may touch one by hand.
+
+
+@pytest.fixture(scope="module")
+def digits():
+    recipe = get_recipe("digits")
+    return load_data(recipe.data, recipe.held_out)
+
+
+def _committed(record):
+    return pytest.param(record, id=f"{record.parent.name}/{record.stem}")
+
+
+every_committed_record = pytest.mark.parametrize("path", [_committed(path) for path in COMMITTED])
+
+
+@every_committed_record
+def test_a_committed_record_is_whole_and_unaltered(path):
+    record = read_record(path)
+    lengths = {len(column) for column in record["curve"].values()}
+    assert lengths == {record["config"]["recipe"]["epochs"]}
+    assert record["diverged_at"] is None
+    for split in ("training", "validation"):
+        assert record["final"][f"{split}_error"] == record["curve"][f"{split}_error"][-1]
+
+
+@every_committed_record
+def test_a_committed_record_is_of_the_recipe_as_it_is_now_and_lies_where_it_belongs(path):
+    config = read_record(path)["config"]
+    recipe = get_recipe(config["recipe"]["name"])
+    run = Run(recipe, config["family"], config["depth"], config["seed"], config["shortcut"])
+    assert run.record_path() == path
+    assert run.state() == "recorded"
+
+
+@every_committed_record
+def test_a_committed_record_names_a_commit_that_holds_its_code(path):
+    assert re.fullmatch("[0-9a-f]{40}", read_record(path)["provenance"]["commit"] or "")
+
+
+@every_committed_record
+def test_a_committed_record_is_of_todays_data_and_networks(path, digits):
+    record = read_record(path)
+    config = record["config"]
+    assert record["provenance"]["data"] == digits.fingerprint()
+    assert record["training_images"] == len(digits.train)
+    assert record["validation_images"] == len(digits.validation)
+    model = build_model(
+        config["family"],
+        config["depth"],
+        classes=digits.classes,
+        channels=1,
+        stem=config["recipe"]["stem"],
+        width=config["recipe"]["width"],
+        shortcut=config["shortcut"],
+    )
+    assert record["parameters"] == count_parameters(model)
+    assert record["multiply_adds"] == count_multiply_adds(model, digits.image_shape)
+
+
+def test_figure_2_is_recorded_with_five_seeds_for_each_of_four_networks():
+    runs = EXPERIMENTS["fig2"].runs()
+    assert len(runs) == 20
+    assert {run.state() for run in runs} == {"recorded"}
+
+
+def test_the_committed_records_show_degradation_and_its_absence():
+    runs = load_runs(EXPERIMENTS["fig2"].records())
+    means = runs.groupby(["family", "depth"])[["training_error", "validation_error"]].mean()
+    assert (means.loc[("plain", 34)] > means.loc[("plain", 18)] + 20).all()
+    assert (means.loc[("residual", 34)] < means.loc[("plain", 34)] - 20).all()
+    assert (means.loc["residual"] < 10).all(axis=None)
+
+
+@pytest.mark.parametrize("family", ["plain", "residual"])
+def test_the_first_epoch_of_a_committed_curve_comes_back(family, tmp_path):
+    """Two epochs instead of twenty: before the first drop of the rate they are the same."""
+    again = Run(get_recipe("digits", epochs=2), family, 18, seed=0)
+    whole = Run(get_recipe("digits"), family, 18, seed=0)
+    fresh = read_record(perform(again, device="cpu", runs_dir=tmp_path))["curve"]
+    committed = read_record(whole.record_path())["curve"]
+    # Another processor rounds otherwise, and that grows with every step: no equality here.
+    assert fresh["training_loss"][0] == pytest.approx(committed["training_loss"][0], rel=0.02)

@@ -1,0 +1,88 @@
+import pandas as pd
+import pytest
+
+from resnet_study import tables
+from resnet_study.effects import FIG2_EFFECTS, compare
+from resnet_study.statistics import Estimate
+
+
+def _runs(diverged=()):
+    rows = []
+    for family in ("plain", "residual"):
+        for depth in (18, 34):
+            for seed in range(3):
+                error = {("plain", 34): 50.0}.get((family, depth), 2.0) + seed
+                failed = (family, depth, seed) in diverged
+                rows.append(
+                    {
+                        "family": family,
+                        "depth": depth,
+                        "seed": seed,
+                        "parameters": 1_234_567,
+                        "diverged": failed,
+                        "training_error": None if failed else error,
+                        "clean_training_error": None if failed else error + 0.25,
+                        "validation_error": None if failed else error + 1,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    ("mean", "low", "high", "text"),
+    [
+        (1.114, 0.79, 1.35, "+1.11 [+0.79, +1.35]"),
+        (-1.5, -2.0, 0.25, "−1.50 [−2.00, +0.25]"),  # a minus sign, not a hyphen
+    ],
+)
+def test_a_difference_is_written_with_its_sign_and_interval(mean, low, high, text):
+    assert tables.mean_and_interval(Estimate(5, mean, 1.0, low, high)) == text
+
+
+def test_an_error_is_written_with_its_deviation():
+    assert tables.mean_and_deviation(Estimate(5, 2.184, 0.349, 1.0, 3.0)) == "2.18 ± 0.35"
+
+
+def test_final_errors_have_one_row_a_network():
+    table = tables.final_errors(_runs()).set_index("network")
+    assert list(table.index) == ["plain-18", "plain-34", "ResNet-18", "ResNet-34"]
+    row = table.loc["plain-34"]
+    assert (row["n"], row["diverged"], row["parameters"]) == (3, 0, "1,234,567")
+    assert row["training, %"] == "51.00 ± 1.00"
+    assert row["training, clean, %"] == "51.25 ± 1.00"
+    assert row["validation, %"] == "52.00 ± 1.00"
+
+
+def test_a_run_that_diverged_is_counted_and_left_out_of_the_mean():
+    table = tables.final_errors(_runs(diverged={("plain", 34, 2)})).set_index("network")
+    row = table.loc["plain-34"]
+    assert row["diverged"] == 1
+    assert row["training, %"] == "50.50 ± 0.71"
+
+
+def test_effects_have_one_row_each_with_n_claim_and_verdict():
+    table = tables.effects(_runs())
+    assert len(table) == len(FIG2_EFFECTS)
+    first = table.iloc[0]
+    assert first["difference"] == "plain-34 − plain-18"
+    assert first["points [95 % interval]"] == "+48.00 [+48.00, +48.00]"
+    assert (first["n"], first["claimed"], first["verdict"]) == (3, "higher (C4)", "supported")
+    assert table.difference.tolist()[2] == "ResNet-34 − ResNet-18"
+    assert table.verdict.tolist()[2] == "not decided"
+
+
+def test_the_report_sets_ours_beside_theirs():
+    ours, theirs = _runs(), _runs()
+    theirs = theirs[theirs.seed < 2]
+    table = tables.comparison(compare(ours, theirs))
+    assert len(table) == len(FIG2_EFFECTS)
+    first = table.iloc[0]
+    assert (first["n"], first["your n"]) == (3, 2)
+    assert (first["our verdict"], first["your verdict"]) == ("supported", "supported")
+    assert first["agreement"] == "same"
+
+
+def test_a_table_is_shown_without_row_numbers():
+    html = tables.show(pd.DataFrame({"network": ["plain-18"]}, index=[4711])).data
+    assert "plain-18" in html
+    assert "4711" not in html

@@ -1,0 +1,237 @@
+import math
+
+import pytest
+import torch
+from conftest import random_images
+from torch import nn
+from torch.nn import functional as F
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from resnet_study.augmentation import Augmentation
+from resnet_study.data import make_dataset
+from resnet_study.errors import InputError
+from resnet_study.models import build_model
+from resnet_study.recipes import get_recipe, learning_rate
+from resnet_study.training import choose_device, evaluate, train
+
+RECIPE = get_recipe("digits", epochs=2, batch=16)
+AS_THEY_ARE = Augmentation()
+PER_EPOCH = 4  # batches of 16 in the 50 training images of the data set
+
+
+class Constant(nn.Module):
+    """The same logits for every image, whatever the training does."""
+
+    def __init__(self, logits):
+        super().__init__()
+        self.logits = torch.tensor(logits)
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, images):
+        return self.logits.repeat(len(images), 1) + 0 * self.weight
+
+
+class Failing(Constant):
+    """Not-a-number from the given forward pass on, counted over the passes of one mode."""
+
+    def __init__(self, at, training):
+        super().__init__([1.0, 0.0, 0.0])
+        self.left, self.mode = at, training
+
+    def forward(self, images):
+        self.left -= self.training == self.mode
+        return super().forward(images) * (math.nan if self.left < 0 else 1)
+
+
+def _model(family="residual", depth=8):
+    torch.manual_seed(0)
+    return build_model(family, depth, classes=3, channels=1, stem="small", width=2)
+
+
+def test_the_same_seed_gives_the_same_curve_and_weights_to_the_bit(dataset):
+    models = [_model(), _model()]
+    histories = [train(model, dataset, RECIPE, seed=5) for model in models]
+    assert histories[0] == histories[1]
+    assert len(histories[0].curve) == 2
+    for first, second in zip(*(model.state_dict().values() for model in models), strict=True):
+        assert torch.equal(first, second)
+
+
+def test_another_seed_gives_another_curve(dataset):
+    curves = [train(_model(), dataset, RECIPE, seed=seed).curve for seed in (5, 6)]
+    assert curves[0] != curves[1]
+
+
+def _batches_seen(model, data):
+    seen = []
+
+    def watch(module, arguments):
+        if module.training:
+            seen.append(arguments[0].detach().clone())
+
+    model.register_forward_pre_hook(watch)
+    train(model, data, RECIPE, seed=5)
+    return seen
+
+
+@pytest.mark.parametrize("other", [("residual", 8), ("plain", 20)])
+def test_the_batches_of_a_seed_do_not_depend_on_the_network(dataset, other):
+    plain, others = _batches_seen(_model("plain"), dataset), _batches_seen(_model(*other), dataset)
+    assert len(plain) == 2 * PER_EPOCH
+    assert all(torch.equal(a, b) for a, b in zip(plain, others, strict=True))
+    assert not torch.equal(plain[0], plain[PER_EPOCH])  # a new order in every epoch
+
+
+def test_a_network_learns(dataset):
+    history = train(_model(), dataset, get_recipe("digits", epochs=15, batch=16), seed=0)
+    assert history.curve[0].training_error > 20
+    assert history.clean_training_error < 10
+    assert history.curve[-1].validation_error < 20
+
+
+def test_a_point_of_the_curve_tells_epoch_and_iteration(dataset):
+    curve = train(_model(), dataset, RECIPE, seed=0).curve
+    assert [(point.epoch, point.iteration) for point in curve] == [
+        (1, PER_EPOCH),
+        (2, 2 * PER_EPOCH),
+    ]
+
+
+def test_every_step_has_the_recipes_rate_momentum_and_weight_decay(dataset):
+    groups = []
+    hook = register_optimizer_step_pre_hook(
+        lambda optimiser, *_: groups.extend(dict(group) for group in optimiser.param_groups)
+    )
+    try:
+        train(_model(), dataset, RECIPE, seed=0)
+    finally:
+        hook.remove()
+    steps = 2 * PER_EPOCH
+    assert [group["lr"] for group in groups] == [
+        learning_rate(RECIPE, step, steps) for step in range(steps)
+    ]
+    assert len({group["lr"] for group in groups}) == 3
+    assert {(group["momentum"], group["weight_decay"]) for group in groups} == {(0.9, 1e-4)}
+
+
+def test_running_errors_and_losses_weigh_every_image_alike(dataset):
+    """The last batch has 2 images and the others 16: a mean over batches would be another."""
+    logits = [2.0, 0.5, -1.0]
+    point = train(Constant(logits), dataset, RECIPE, seed=0).curve[0]
+    for part, error, loss in (
+        (dataset.train, point.training_error, point.training_loss),
+        (dataset.validation, point.validation_error, point.validation_loss),
+    ):
+        every = torch.tensor(logits, dtype=torch.float64).repeat(len(part), 1)
+        assert error == pytest.approx(100 * (part.labels != 0).double().mean().item())
+        assert loss == pytest.approx(F.cross_entropy(every, part.labels).item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_evaluation_counts_every_image_once(split):
+    # Unequal classes, and more images than fit in one batch of the evaluation.
+    images = random_images(2300, classes=5)
+    images.labels.clamp_(max=2)
+    data = make_dataset(images, images.take(torch.arange(1201)))
+    part = getattr(data, split)
+    for predicted in range(3):
+        logits = [0.0, 0.0, 0.0]
+        logits[predicted] = 1.0
+        error, loss = evaluate(Constant(logits), data, split, AS_THEY_ARE)
+        right = (part.labels == predicted).double().mean().item()
+        assert error == pytest.approx(100 * (1 - right))
+        assert loss == pytest.approx(math.log(math.e + 2) - right, rel=1e-6)
+
+
+def test_evaluation_leaves_the_network_as_it_was(dataset):
+    model = _model().train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    evaluate(model, dataset, "validation", AS_THEY_ARE)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+def test_the_clean_training_error_is_that_of_the_trained_network_on_plain_images(dataset):
+    model = _model()
+    history = train(model, dataset, RECIPE, seed=0)
+    images = (dataset.train.images.float() - dataset.mean) / dataset.deviation
+    with torch.no_grad():
+        wrong = model.eval()(images).argmax(dim=1) != dataset.train.labels
+    assert history.clean_training_error == pytest.approx(100 * wrong.double().mean().item())
+
+
+def test_callbacks_are_called_before_the_first_step_and_at_each_evaluation(dataset):
+    model, calls = _model(), []
+    before = model.state_dict()["stem.0.weight"].clone()
+
+    def watch(given_model, given_data, iteration):
+        assert given_model is model
+        changed = not torch.equal(model.state_dict()["stem.0.weight"], before)
+        calls.append((iteration, len(given_data.train), changed))
+
+    train(model, dataset, RECIPE, seed=0, callbacks=[watch])
+    assert calls == [(0, 50, False), (PER_EPOCH, 50, True), (2 * PER_EPOCH, 50, True)]
+
+
+def test_watching_a_training_does_not_change_it(dataset):
+    def switch_mode(model, data, iteration):
+        model.eval()
+
+    watched = train(_model(), dataset, RECIPE, seed=0, callbacks=[switch_mode])
+    assert watched == train(_model(), dataset, RECIPE, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("at", "training"), [(PER_EPOCH + 1, True), (1, False)], ids=["training", "validation"]
+)
+def test_a_loss_that_is_not_finite_ends_the_training_and_is_told(dataset, at, training):
+    model = Failing(at, training)
+    iterations = []
+    recipe = get_recipe("digits", epochs=5, batch=16)
+    history = train(
+        model, dataset, recipe, seed=0, callbacks=[lambda *given: iterations.append(given[2])]
+    )
+    assert PER_EPOCH < history.diverged_at <= 2 * PER_EPOCH
+    assert [point.epoch for point in history.curve] == [1]
+    assert history.clean_training_error is None
+    assert iterations == [0, PER_EPOCH]
+
+
+def test_a_huge_rate_diverges_and_leaves_a_finite_curve(dataset):
+    recipe = get_recipe("digits", epochs=3, batch=16, rate=1e30)
+    history = train(_model(), dataset, recipe, seed=0)
+    assert history.diverged_at is not None
+    for point in history.curve:
+        assert all(map(math.isfinite, vars(point).values()))
+
+
+def test_a_last_batch_of_one_image_is_refused():
+    """A four-stage net ends in 1×1 pixels on digits: batch normalisation needs two images."""
+    data = make_dataset(random_images(17), random_images(5))
+    with pytest.raises(InputError, match="batch 4 leaves a last batch of one image of 17"):
+        train(_model(depth=18), data, get_recipe("digits", epochs=1, batch=4, width=1), seed=0)
+
+
+def test_progress_is_shown_on_demand_only(dataset, capsys):
+    train(_model(), dataset, RECIPE, seed=0)
+    assert capsys.readouterr().err == ""
+    train(_model(), dataset, RECIPE, seed=0, progress=True)
+    assert "100%" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:99", "cpu:7", ""])
+def test_an_unknown_device_is_refused_with_the_known_ones(name):
+    with pytest.raises(InputError, match="accepted: auto, cpu"):
+        choose_device(name)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_is_refused_where_there_is_none():
+    with pytest.raises(InputError, match="'cuda'.*accepted: auto, cpu$"):
+        choose_device("cuda")
+    assert choose_device("auto") == torch.device("cpu")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
+def test_a_gpu_is_chosen_where_there_is_one():
+    assert choose_device("auto").type == choose_device("cuda").type == "cuda"
