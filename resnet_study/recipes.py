@@ -112,7 +112,11 @@ def tiny_imagenet() -> Recipe:
 
 
 def tiny_imagenet_20() -> Recipe:
-    """Every tenth class of Tiny ImageNet at half the width: pictures at a size for a CPU."""
+    """Every tenth class of Tiny ImageNet at half the width: pictures at a size for a CPU.
+
+    With the batch, the rate is halved. The drops come later than in 90 epochs, at the fractions
+    of section 4.2: after a third of 20 epochs the networks have hardly begun to learn.
+    """
     return replace(
         tiny_imagenet(),
         name="tiny-imagenet-20",
@@ -120,6 +124,8 @@ def tiny_imagenet_20() -> Recipe:
         width=32,
         batch=128,
         epochs=20,
+        rate=0.05,
+        drops=(0.5, 0.75),
     )
 
 

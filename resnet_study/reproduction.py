@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 from filelock import FileLock
 
 from resnet_study import paths, tables
@@ -67,12 +68,22 @@ def render_book(seeds: str) -> None:
     for name in FIGURES:
         output = SITE / "notebooks" / f"{name}.ipynb"
         run_notebook(name, output, {"runs_dir": RECORDS, "seeds": seeds})
+        hide_injected_parameters(output)
     command = [Path(sys.executable).with_name("jupyter-book"), "build", *BOOK_OPTIONS]
     built = subprocess.run(
         [*command, "--path-output", paths.ROOT, SITE], capture_output=True, text=True
     )
     if built.returncode:
         raise InputError(f"the book does not build:\n{built.stdout}{built.stderr}")
+
+
+def hide_injected_parameters(notebook: Path) -> None:
+    """Keep the cell that papermill adds, with paths of this machine, out of the book."""
+    content = nbformat.read(notebook, as_version=4)
+    for cell in content.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.metadata.tags.append("remove-cell")
+    nbformat.write(content, notebook)
 
 
 def reproduce(seeds: str, jobs: int, say: Say = print) -> bool:

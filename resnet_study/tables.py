@@ -23,6 +23,11 @@ def mean_and_interval(value: Estimate) -> str:
     return f"{value.mean:+.2f} [{value.low:+.2f}, {value.high:+.2f}]".replace("-", "−")
 
 
+def with_n(value: Estimate) -> str:
+    """``+1.11 [+0.79, +1.35] (5)``: the same with the number of seeds."""
+    return f"{mean_and_interval(value)} ({value.n})"
+
+
 def network(family: str, depth: int) -> str:
     """``ResNet-34``: the name of a network in tables and figures."""
     return f"{NETWORKS[family]}-{depth}"
@@ -77,14 +82,12 @@ def comparison(table: pd.DataFrame) -> pd.DataFrame:
         {
             "difference": table.effect.map(difference),
             "error": table.effect.map(lambda effect: METRICS[effect.metric]),
-            "ours": table.ours.map(mean_and_interval),
-            "n": table.ours.map(lambda value: value.n),
-            "yours": table.theirs.map(mean_and_interval),
-            "your n": table.theirs.map(lambda value: value.n),
-            "claim": table.effect.map(lambda effect: effect.claim),
-            "our verdict": table.our_verdict,
-            "your verdict": table.their_verdict,
             "agreement": table.agreement,
+            "ours (n)": table.ours.map(with_n),
+            "yours (n)": table.theirs.map(with_n),
+            "claim": table.effect.map(lambda effect: effect.claim),
+            "ours": table.our_verdict,
+            "yours": table.their_verdict,
         }
     )
 

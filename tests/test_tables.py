@@ -77,8 +77,9 @@ def test_the_report_sets_ours_beside_theirs():
     table = tables.comparison(compare(ours, theirs))
     assert len(table) == len(FIG2_EFFECTS)
     first = table.iloc[0]
-    assert (first["n"], first["your n"]) == (3, 2)
-    assert (first["our verdict"], first["your verdict"]) == ("supported", "supported")
+    assert first["ours (n)"] == "+48.00 [+48.00, +48.00] (3)"
+    assert first["yours (n)"].endswith("(2)")
+    assert (first["claim"], first["ours"], first["yours"]) == ("C4", "supported", "supported")
     assert first["agreement"] == "same"
 
 
