@@ -2,6 +2,7 @@
 VENV ?= .venv
 PYTHON ?= python3
 SEEDS ?= 0-2
+KILLS ?= 50
 PORT ?= 8000
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -9,7 +10,7 @@ NOTEBOOKS := train fig2 reproduction
 # Hooks find their tools in the environment. One that mends a file fails; run again, it passes.
 HOOKS := PATH="$$(cd $(BIN) && pwd):$$PATH" pre-commit run
 
-.PHONY: help setup reproduce book serve test lint records notebooks benchmark clean
+.PHONY: help setup reproduce book serve test lint records notebooks benchmark killing clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -50,6 +51,9 @@ notebooks: setup  ## execute the committed notebooks again, from the committed r
 
 benchmark: setup  ## compare the training loop with a stock one, side by side
 	@$(BIN)/python benchmarks/training_loop.py
+
+killing: setup  ## kill a training 50 times (KILLS=50), also while it saves; compare to the bit
+	@$(BIN)/python tests/killing.py $(KILLS)
 
 clean:  ## remove what was rendered or reproduced, not the environment
 	rm -rf _build

@@ -25,7 +25,7 @@
 from typing import Optional
 
 # %% tags=["parameters"]
-recipe: str = "digits"  # how to train: digits, cifar10, cifar100, fashion-mnist
+recipe: str = "digits"  # how to train; `resnet-study list` shows all
 family: str = "residual"  # which blocks: plain, residual
 depth: int = 18  # weighted layers: 18, 34, or 6n+2
 seed: int = 0  # of weights, data order and augmentation

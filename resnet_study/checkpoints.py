@@ -91,5 +91,6 @@ class Checkpoint:
         return self.deadline is not None and time.time() >= self.deadline
 
     def remove(self) -> None:
-        """Delete the file: the training is over."""
-        self.path.unlink(missing_ok=True)
+        """Delete the file, and what writers that were killed left: the training is over."""
+        for file in (self.path, *self.path.parent.glob(f".{self.path.name}.*")):
+            file.unlink(missing_ok=True)

@@ -156,10 +156,10 @@ def list_():
     click.echo(f"shortcuts: {', '.join(SHORTCUTS)}")
     click.echo("recipes:")
     for name, recipe in RECIPES.items():
-        click.echo(f"  {name:14}{recipe.__doc__.splitlines()[0]}")
+        click.echo(f"  {name:18}{recipe.__doc__.splitlines()[0]}")
     click.echo("experiments:")
     for name, experiment in EXPERIMENTS.items():
-        click.echo(f"  {name:14}{experiment.question}")
+        click.echo(f"  {name:18}{experiment.question}")
 
 
 @cli.command()

@@ -31,11 +31,12 @@ class Recipe:
     drops: tuple[float, ...]  # fractions of the run at which the rate is divided by 10
     momentum: float = 0.9
     weight_decay: float = 1e-4
+    warmup: int = 0  # steps at a tenth of the rate, before it
 
     def __post_init__(self):
         require_one_of("data set", self.data, LOADERS)
         require_one_of("stem", self.stem, STEMS)
-        for name in ("held_out", "momentum", "weight_decay"):
+        for name in ("held_out", "momentum", "weight_decay", "warmup"):
             require_at_least(name, getattr(self, name), 0)
         for name in ("width", "epochs"):
             require_at_least(name, getattr(self, name), 1)
@@ -46,6 +47,8 @@ class Recipe:
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     """Learning rate of step ``step`` (from 0) in a run of ``steps``: piecewise constant."""
+    if step < recipe.warmup:
+        return recipe.rate * 0.1
     return recipe.rate * 0.1 ** sum(step >= drop * steps for drop in recipe.drops)
 
 
@@ -83,6 +86,20 @@ def cifar10() -> Recipe:
         rate=0.1,
         drops=(0.5, 0.75),
     )
+
+
+def cifar10_110() -> Recipe:
+    """The CIFAR-10 recipe with the warm-up of the 110-layer net.
+
+    The paper warms up until the training error is below 80 %, "about 400 iterations", then goes
+    back to the rate of the others.
+    """
+    return replace(cifar10(), name="cifar10-110", warmup=400)
+
+
+def cifar10_final() -> Recipe:
+    """The final run of the CIFAR-10 recipe: all 50,000 images train, the test set validates."""
+    return replace(cifar10(), name="cifar10-final", held_out=0, epochs=164)
 
 
 def cifar100() -> Recipe:
@@ -131,7 +148,16 @@ def tiny_imagenet_20() -> Recipe:
 
 RECIPES = {
     recipe().name: recipe
-    for recipe in (digits, cifar10, cifar100, fashion_mnist, tiny_imagenet, tiny_imagenet_20)
+    for recipe in (
+        digits,
+        cifar10,
+        cifar10_110,
+        cifar10_final,
+        cifar100,
+        fashion_mnist,
+        tiny_imagenet,
+        tiny_imagenet_20,
+    )
 }
 
 

@@ -98,3 +98,15 @@ def test_an_impossible_value_is_refused_with_the_possible_ones(field, value, acc
     with pytest.raises(InputError, match=f"accepted: .*{accepted}") as refusal:
         get_recipe("digits", **{field: value})
     assert str(value) in str(refusal.value)
+
+
+def test_the_warm_up_of_110_layers_returns_to_the_full_rate():
+    recipe = get_recipe("cifar10-110")
+    rates = [learning_rate(recipe, step, 64_064) for step in (0, 399, 400, 32_031, 32_032, 48_048)]
+    assert rates == pytest.approx([0.01, 0.01, 0.1, 0.1, 0.01, 0.001])
+
+
+@pytest.mark.parametrize(("name", "images"), [("cifar10", 45_000), ("cifar10-final", 50_000)])
+def test_the_cifar_recipes_run_for_64000_iterations(name, images):
+    recipe = get_recipe(name)
+    assert recipe.epochs * math.ceil(images / recipe.batch) == pytest.approx(64_000, rel=0.005)
