@@ -14,12 +14,16 @@ METRICS = {
 
 
 def mean_and_deviation(value: Estimate) -> str:
-    """``2.18 ± 0.35``; the deviation is over seeds."""
+    """``2.18 ± 0.35``; the deviation is over seeds, and one seed has none."""
+    if value.n < 2:
+        return f"{value.mean:.2f}" if value.n else "–"
     return f"{value.mean:.2f} ± {value.deviation:.2f}"
 
 
 def mean_and_interval(value: Estimate) -> str:
-    """``+1.11 [+0.79, +1.35]``, a difference with its 95 % interval."""
+    """``+1.11 [+0.79, +1.35]``, a difference with its 95 % interval, if it has one."""
+    if value.n < 2:
+        return f"{value.mean:+.2f} [–]".replace("-", "−") if value.n else "–"
     return f"{value.mean:+.2f} [{value.low:+.2f}, {value.high:+.2f}]".replace("-", "−")
 
 

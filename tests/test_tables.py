@@ -3,7 +3,7 @@ import pytest
 
 from resnet_study import tables
 from resnet_study.effects import FIG2_EFFECTS, compare
-from resnet_study.statistics import Estimate
+from resnet_study.statistics import Estimate, estimate
 
 
 def _runs(diverged=()):
@@ -87,3 +87,10 @@ def test_a_table_is_shown_without_row_numbers():
     html = tables.show(pd.DataFrame({"network": ["plain-18"]}, index=[4711])).data
     assert "plain-18" in html
     assert "4711" not in html
+
+
+def test_what_one_seed_cannot_tell_is_left_out():
+    one, none = estimate(pd.Series([2.0])), estimate(pd.Series([], dtype=float))
+    assert tables.mean_and_deviation(one) == "2.00"
+    assert tables.mean_and_interval(one) == "+2.00 [–]"
+    assert tables.mean_and_deviation(none) == tables.mean_and_interval(none) == "–"
