@@ -31,6 +31,7 @@ book: setup  ## render the committed notebooks into _build/html, without trainin
 	@echo "the book: _build/html/index.html"
 
 serve: setup  ## show the rendered book at http://localhost:8000 (PORT=8000)
+	@test -f _build/html/index.html || { echo "there is no book yet: make book" >&2; exit 1; }
 	$(BIN)/python -m http.server --bind localhost --directory _build/html $(PORT)
 
 test: setup  ## prove the repository sound

@@ -48,19 +48,19 @@ picture_runs, picture_curves = load_runs(pictures), load_curves(pictures)
 # %% [markdown]
 # ## The curves
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-ours", "caption": "Plain and residual nets on the digits data. Thin lines: training error, running over each epoch's augmented batches; bold lines: validation error. Lines are means over seeds, bands reach from the lowest seed to the highest."}, "image": {"alt": "Two panels of error against iteration. Left, plain nets: the 18-layer net falls to a few percent, the 34-layer net stays around half of all images wrong, in training as in validation. Right, residual nets: both depths fall to a few percent and lie almost on each other."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-ours", "caption": "Plain and residual nets on the digits data. Thin lines: training error, running over each epoch's augmented batches; bold lines: validation error. Lines are means over seeds, bands reach from the lowest seed to the highest."}, "image": {"alt": "Two panels of error against iteration. Left, plain nets: the lines of the 34-layer net end far above those of the 18-layer net, in training as in validation. Right, residual nets: the lines of both depths fall fast and end almost on each other."}}
 plots.fig2({"": plots.long_curves(curves)})
 plots.plt.show()
 
 # %% [markdown]
-# The plain net of 34 layers cannot even fit the images that it is trained on: this is no
-# overfitting. The residual nets of both depths learn the task.
+# A gap that shows in training error as in validation error is no overfitting: the deeper plain net
+# does not even fit the images that it is trained on.
 
 # %% [markdown]
 # ## Final errors
 #
 # Errors are those of the last epoch, never of the best one: mean ± standard deviation over n
-# seeds. *Training* is the running error of the last epoch, on shifted images, as each batch
+# seeds, without those that diverged. *Training* is the running error of the last epoch, on shifted images, as each batch
 # was seen; *training, clean* is measured afterwards on the training images as they are.
 
 # %% tags=["hide-input"]
@@ -74,8 +74,10 @@ tables.show(tables.final_errors(runs))
 # ## The gaps, and what they say
 #
 # Each gap is a difference between two networks of the same seed, with the 95 % bootstrap
-# interval of its mean. The rule: if the interval leaves out zero, the sign of the gap
-# supports or refutes the claim; if not, the claim is not decided.
+# interval of its mean. The rule: if there are three seeds or more and the interval leaves out zero,
+# the sign of the gap supports or refutes the claim; if not, the claim is not decided. On a
+# handful of seeds such an interval is too narrow, as it cannot reach beyond the lowest and the highest
+# of them: a verdict on a gap close to zero is a weak one.
 
 # %% tags=["hide-input"]
 tables.show(tables.effects(runs))
@@ -119,7 +121,8 @@ for name, value in facts.items():
 #   ResNet is *better*. Here both depths learn nearly everything, so there is next to nothing left
 #   for more layers to gain: whether depth helps a residual net cannot be seen on this task,
 #   only that it does no harm comparable to the plain net's.
-# - **C6, the shortcut alone**: the same 34 layers with the same parameters differ by
+# - **C6, the shortcut alone** (C6 says that C4 and C5 need no extra parameter; the numbers of
+#   parameters are equal by construction, C5 is as above, and this is what is left): the same 34 layers with the same parameters differ by
 #   {glue:text}`shortcut_training` points in training error and
 #   {glue:text}`shortcut_validation` in validation error:
 #   {glue:text}`shortcut_training_verdict` and {glue:text}`shortcut_validation_verdict`.
@@ -171,20 +174,21 @@ tables.show(tables.effects(picture_runs))
 # The paper publishes its curves as an image only. {numref}`fig-paper` shows them digitised
 # from it, to about ±0.3 points, without the points at the two drops of the learning rate.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-paper", "caption": "The original on ImageNet: Fig. 4 of He et al. 2015, which is Fig. 2 of the post, digitised. Thin lines: training error; bold lines: validation error, centre crop. One training each."}, "image": {"alt": "Two panels of ImageNet error against iteration, with three plateaus between two drops of the learning rate. Left, plain nets: the 34-layer lines lie above the 18-layer lines throughout, by less after each drop. Right, residual nets: the 34-layer lines lie below the 18-layer lines, and the distance grows."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-paper", "caption": "The original on ImageNet: Fig. 4 of He et al. 2015, which is Fig. 2 of the post, digitised. Thin lines: training error; bold lines: validation error, centre crop. One training each, as far as the paper tells."}, "image": {"alt": "Two panels of ImageNet error against iteration, with three plateaus between two drops of the learning rate. Left, plain nets: the 34-layer lines lie above the 18-layer lines throughout, by less after each drop. Right, residual nets: the 34-layer lines lie below the 18-layer lines throughout."}}
 paper = load_paper_curves()
 plots.fig2({"": paper})
 plots.plt.show()
 
 # %% [markdown]
-# On ImageNet the plain gap is one of a point or two, not of tens, and it shrinks as the
-# learning rate drops:
+# On ImageNet the plain gap is one of a few points, not of tens, and it shrinks as the learning
+# rate drops. Each number below is the mean over a stretch of the curve: the last iterations before
+# each drop, and the last of all.
 
 # %% tags=["hide-input"]
 tables.show(final_paper_errors(paper))
 
 # %% [markdown]
-# These are centre-crop errors of single trainings. They must not be set against the
+# These are centre-crop errors of what seem to be single trainings. They must not be set against the
 # paper's Table 2, which averages ten crops of each image.
 #
 # **The answer.** On digits and on pictures the degradation of plain nets is plain to see
@@ -192,8 +196,8 @@ tables.show(final_paper_errors(paper))
 # error, C4 {glue:text}`plain_gap_training_verdict` and
 # {glue:text}`pictures_plain_gap_training_verdict`), and shortcuts lower the error of 34 layers without
 # a parameter ({glue:text}`shortcut_training` and {glue:text}`pictures_shortcut_training` points, C6
-# {glue:text}`shortcut_training_verdict` and {glue:text}`pictures_shortcut_training_verdict`). Whether the
-# deeper ResNet is also the better one (C5) is, in training error,
+# {glue:text}`shortcut_training_verdict` and {glue:text}`pictures_shortcut_training_verdict`). That the
+# deeper ResNet is also the better one (C5) is, by training error,
 # {glue:text}`residual_gap_training_verdict` on digits and
-# {glue:text}`pictures_residual_gap_training_verdict` on pictures; that question takes a harder task
-# than the one and a longer training than the other.
+# {glue:text}`pictures_residual_gap_training_verdict` on pictures: a claim about long trainings on
+# ImageNet, which wants a harder task than the one and a longer training than the other.

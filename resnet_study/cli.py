@@ -9,6 +9,7 @@ import click
 from resnet_study import archive as archives
 from resnet_study import paths
 from resnet_study.checkpoints import OutOfTime
+from resnet_study.effects import FEWEST_SEEDS
 from resnet_study.errors import InputError
 from resnet_study.experiments import EXPERIMENTS, Run, get_experiment, parse_seeds, perform
 from resnet_study.models import FAMILIES, SHORTCUTS
@@ -67,11 +68,23 @@ def run(
         )  # fmt: skip
     else:
         _refuse(given | {"overwrite": overwrite or None}, "does not go with --experiment")
-        runs = get_experiment(experiment).runs(recipe, seeds and parse_seeds(seeds), **changes)
+        runs = get_experiment(experiment).runs(recipe, seed_list(seeds), **changes)
         jobs = default_jobs(device) if jobs is None else jobs
-        place = Place(runs_dir, data_dir, device=device, jobs=jobs, deadline=deadline)
+        place = Place(
+            runs_dir,
+            data_dir,
+            device=device,
+            jobs=jobs,
+            deadline=deadline,
+            checkpoint_seconds=checkpoint_seconds,
+        )
         left = train_missing(runs, place, click.echo)
         click.echo(f"{len(runs) - len(left)} of {len(runs)} runs are recorded in {runs_dir}")
+
+
+def seed_list(text: str | None) -> tuple[int, ...] | None:
+    """The seeds of an option, or None where it was not given."""
+    return None if text is None else parse_seeds(text)
 
 
 def _refuse(options: dict[str, object], reason: str) -> None:
@@ -105,9 +118,13 @@ def _run_one(chosen: Run, overwrite: bool, *, runs_dir: Path, **options) -> None
 @click.option("--seeds", default="0-2", show_default=True, help="Such as 0-2,7.")
 @click.option("--jobs", type=int, help="Runs at a time. [one a core]")
 def reproduce(seeds, jobs):
-    """Train Fig. 2 on digits afresh, render the book from it, and report."""
+    """Train figure 2 on digits afresh, render the book from it, and report."""
     from resnet_study.reproduction import reproduce  # needs papermill; training does not
 
+    if len(parse_seeds(seeds)) < FEWEST_SEEDS:
+        raise InputError(
+            f"seeds {seeds!r} decide nothing; accepted: {FEWEST_SEEDS} or more of them"
+        )
     if not reproduce(seeds, default_jobs("cpu") if jobs is None else jobs, click.echo):
         raise click.exceptions.Exit(1)
 
@@ -120,7 +137,7 @@ def reproduce(seeds, jobs):
 def status(experiment, recipe, seeds, runs_dir):
     """Say which runs of EXPERIMENT are recorded, part-trained, missing or stale."""
     chosen = get_experiment(experiment)
-    runs = chosen.runs(recipe, seeds and parse_seeds(seeds))
+    runs = chosen.runs(recipe, seed_list(seeds))
     states = {run.name: run.state(runs_dir) for run in runs}
     counts = ", ".join(
         f"{list(states.values()).count(state)} {state}"

@@ -121,7 +121,13 @@ def make_dataset(train: Images, validation: Images) -> Dataset:
 
 
 def hold_out(images: Images, count: int) -> tuple[Images, Images]:
-    """Split off ``count`` images, in each class's share; the same images every time."""
+    """Split off ``count`` images, in each class's share; the same images every time.
+
+    Raises:
+        InputError: if there are too few images for that.
+    """
+    if len(images) < 2 * count:
+        raise InputError(f"{len(images)} training images are too few to hold out {count}")
     kept, held = train_test_split(
         torch.arange(len(images)), test_size=count, stratify=images.labels, random_state=0
     )
@@ -136,7 +142,11 @@ def _digits(data_dir: Path) -> tuple[Images, None]:
 
 
 def _torchvision(name: str) -> Callable[[Path], tuple[Images, Images]]:
-    """A loader for one of torchvision's small sets; downloads and checks sums as needed."""
+    """A loader for one of torchvision's small sets, which downloads it where it is missing.
+
+    torchvision checks the sum of what it downloads, and of CIFAR's files each time; a record
+    names the fingerprint of what was trained on.
+    """
 
     def part(data_dir: Path, train: bool) -> Images:
         from torchvision import datasets  # slow to import, and the digits do without it

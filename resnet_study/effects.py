@@ -1,7 +1,8 @@
 """The effects that Fig. 2 is about, and the rules by which records decide them.
 
 An effect is a difference of final errors between two networks, paired by seed, in
-percentage points. Its sign is decided when the 95 % interval leaves out zero.
+percentage points. Its sign is decided when there are enough seeds and the 95 % interval leaves
+out zero.
 """
 
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from resnet_study.statistics import Estimate, paired_difference
+
+FEWEST_SEEDS = 3
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,12 @@ FIG2_EFFECTS = [
 
 
 def sign(effect: Estimate) -> str:
-    """``higher`` or ``lower`` where the interval leaves out zero, else ``undecided``."""
+    """``higher`` or ``lower`` where the interval leaves out zero, else ``undecided``.
+
+    Fewer seeds than ``FEWEST_SEEDS`` decide nothing: two agree by chance every other time.
+    """
+    if effect.n < FEWEST_SEEDS:
+        return "undecided"
     if effect.low > 0:
         return "higher"
     return "lower" if effect.high < 0 else "undecided"

@@ -15,7 +15,14 @@ def require_one_of(name: str, value: object, accepted: Iterable[object]) -> None
         raise InputError(f"{name} {value!r} is unknown; accepted: {listed}")
 
 
+def require_integers(**values: object) -> None:
+    """Raise :class:`InputError` unless all are whole numbers; a notebook may hand in 18.0."""
+    for name, value in values.items():
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise InputError(f"{name} {value!r} is no whole number")
+
+
 def require_at_least(name: str, value: float, least: float) -> None:
     """Raise :class:`InputError` unless ``value`` is ``least`` or more."""
-    if value < least:
+    if not value >= least:  # so that NaN is refused too
         raise InputError(f"{name} {value} is impossible; accepted: {least} or more")

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
+from filelock import Timeout
 
 from resnet_study import paths, provenance
 from resnet_study.augmentation import Augmentation
 from resnet_study.checkpoints import Checkpoint
 from resnet_study.data import Dataset, load_data
-from resnet_study.errors import InputError, require_at_least, require_one_of
-from resnet_study.files import require_writable
+from resnet_study.errors import InputError, require_at_least, require_integers, require_one_of
+from resnet_study.files import exclusive, require_writable
 from resnet_study.models import (
     FAMILIES,
     SHORTCUTS,
@@ -46,6 +47,7 @@ class Run:
     shortcut: str = "A"
 
     def __post_init__(self):
+        require_integers(depth=self.depth, seed=self.seed)
         require_one_of("family", self.family, FAMILIES)
         stage_lengths(self.depth)
         require_one_of("shortcut", self.shortcut, SHORTCUTS)
@@ -73,6 +75,9 @@ class Run:
 
     def checkpoint_path(self, runs_dir: Path = paths.RUNS) -> Path:
         return self.record_path(runs_dir).with_suffix(".checkpoint")
+
+    def lock_path(self, runs_dir: Path = paths.RUNS) -> Path:
+        return self.record_path(runs_dir).with_name(f".{self.name}.lock")
 
     def state(self, runs_dir: Path = paths.RUNS) -> str:
         """``recorded``, ``part-trained``, ``missing``, or ``stale``.
@@ -135,12 +140,32 @@ def perform(
     Raises:
         OutOfTime: at the deadline.
         InputError: for a device, a data folder, a records folder or a checkpoint that
-            cannot be used.
+            cannot be used, or a run that another process has in hand.
     """
     require_at_least("checkpoint_seconds", checkpoint_seconds, 0)
-    path = run.record_path(runs_dir)
-    require_writable(path.parent)
     where = choose_device(device)
+    require_writable(run.record_path(runs_dir).parent)
+    try:
+        with exclusive(run.lock_path(runs_dir)):
+            return _perform(
+                run, where, runs_dir, data_dir, callbacks, checkpoint_seconds, deadline, progress
+            )
+    except Timeout as error:
+        raise InputError(f"{run.name} is being trained by another process") from error
+
+
+def _perform(
+    run: Run,
+    where: torch.device,
+    runs_dir: Path,
+    data_dir: Path,
+    callbacks: Iterable[Callback],
+    checkpoint_seconds: float,
+    deadline: float | None,
+    progress: bool,
+) -> Path:
+    """:func:`perform`, with the run to ourselves."""
+    path = run.record_path(runs_dir)
     torch.set_num_threads(1)
     data = load_data(run.recipe.data, run.recipe.held_out, data_dir).to(where)
     origin = {
@@ -148,7 +173,13 @@ def perform(
         "data": data.fingerprint(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    identity = {"config": run.config, "data": origin["data"], "code": origin["code"]}
+    identity = {
+        "configuration": run.config,
+        "data": origin["data"],
+        "code": origin["code"],
+        "device": where.type,
+        "torch": str(torch.__version__),
+    }
     checkpoint = Checkpoint(run.checkpoint_path(runs_dir), identity, checkpoint_seconds, deadline)
     torch.manual_seed(run.seed)
     model = make_model(run, data)

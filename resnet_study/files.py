@@ -2,7 +2,11 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock
 
 from resnet_study.errors import InputError
 
@@ -29,6 +33,20 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+@contextmanager
+def exclusive(lock: Path) -> Iterator[None]:
+    """Hold the lock file ``lock``, and leave none behind; a killed holder's is taken over.
+
+    Raises:
+        filelock.Timeout: if another process holds it.
+    """
+    with FileLock(lock, blocking=False):
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def require_writable(folder: Path) -> None:

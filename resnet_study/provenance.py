@@ -1,6 +1,5 @@
 """Where a result comes from: commit, code, packages, machine."""
 
-import ast
 import hashlib
 import platform
 import subprocess
@@ -12,7 +11,15 @@ import torch
 from resnet_study import paths
 
 PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn")  # those that can move a curve
-TRAINING_CODE = ("augmentation", "data", "models", "recipes", "tiny_imagenet", "training")
+TRAINING_CODE = (
+    "augmentation",
+    "data",
+    "experiments",
+    "models",
+    "recipes",
+    "tiny_imagenet",
+    "training",
+)
 
 
 def _git(*arguments: str) -> str | None:
@@ -33,11 +40,10 @@ def commit() -> str | None:
 
 
 def code_fingerprint() -> str:
-    """SHA-256 of the modules that decide a curve, blind to comments and layout."""
+    """SHA-256 of the source of the modules that decide a curve."""
     digest = hashlib.sha256()
     for name in TRAINING_CODE:
-        source = Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
-        digest.update(ast.dump(ast.parse(source)).encode())
+        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     return digest.hexdigest()
 
 

@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from resnet_study import paths
 from resnet_study.errors import InputError, require_at_least
 from resnet_study.experiments import Run
+from resnet_study.files import require_writable
 from resnet_study.recipes import changes_of
 from resnet_study.records import read_record
 from resnet_study.training import choose_device
@@ -41,9 +42,12 @@ class Place:
     device: str = "auto"
     jobs: int = 1
     deadline: float | None = None
+    checkpoint_seconds: float = 60
+    wait_for_others: bool = False  # for a run that another process has in hand; else skip it
 
     def __post_init__(self):
         require_at_least("jobs", self.jobs, 1)
+        require_at_least("checkpoint_seconds", self.checkpoint_seconds, 0)
 
     @property
     def too_late(self) -> bool:
@@ -77,8 +81,11 @@ def run_notebook(notebook: str, output: Path, parameters: dict[str, object]) -> 
     Raises:
         InputError: if it fails, with the last line it said.
     """
-    output.parent.mkdir(parents=True, exist_ok=True)
-    options = [text for pair in parameters.items() for text in ("-p", *map(str, pair))]
+    require_writable(output.parent)
+    options = []
+    for name, value in parameters.items():
+        # "-r" keeps a text a text; "-p" would make a number of the seeds "0".
+        options += ["-r" if isinstance(value, str | Path) else "-p", name, str(value)]
     source = paths.NOTEBOOKS / f"{notebook}.ipynb"
     done = subprocess.run(
         [sys.executable, "-m", "papermill", source, output, *options],
@@ -93,26 +100,41 @@ def run_notebook(notebook: str, output: Path, parameters: dict[str, object]) -> 
 
 def _train(run: Run, place: Place) -> str:
     """Train one run; returns its state afterwards, or ``busy`` if another queue has it."""
-    path = run.record_path(place.runs_dir).resolve()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(path.with_name(f".{run.name}.lock"), blocking=False):
-            if run.state(place.runs_dir) == "recorded" or place.too_late:
-                return run.state(place.runs_dir)
-            parameters = {
-                **{key: value for key, value in asdict(run).items() if key != "recipe"},
-                "recipe": run.recipe.name,
-                **changes_of(run.recipe),
-                "device": place.device,
-                "runs_dir": path.parent.parent,
-                "data_dir": Path(place.data_dir).resolve(),
-            }
-            if place.deadline is not None:
-                parameters["deadline"] = place.deadline
-            run_notebook("train", place.logs / run.recipe.name / f"{run.name}.ipynb", parameters)
-    except Timeout:
+    require_writable(run.record_path(place.runs_dir).parent)
+    if _is_busy(run, place):
         return "busy"
+    if run.state(place.runs_dir) == "recorded" or place.too_late:
+        return run.state(place.runs_dir)
+    parameters = {
+        **{key: value for key, value in asdict(run).items() if key != "recipe"},
+        "recipe": run.recipe.name,
+        **changes_of(run.recipe),
+        "device": place.device,
+        "runs_dir": Path(place.runs_dir).resolve(),
+        "data_dir": Path(place.data_dir).resolve(),
+        "checkpoint_seconds": place.checkpoint_seconds,
+    }
+    if place.deadline is not None:
+        parameters["deadline"] = place.deadline
+    try:
+        run_notebook("train", place.logs / run.recipe.name / f"{run.name}.ipynb", parameters)
+    except InputError:
+        if _is_busy(run, place):  # another queue was faster by a moment
+            return "busy"
+        raise
     return run.state(place.runs_dir)
+
+
+def _is_busy(run: Run, place: Place) -> bool:
+    """Whether another process trains ``run``, after waiting for it if the place says so."""
+    lock = run.lock_path(place.runs_dir)
+    if not lock.exists():
+        return False
+    try:
+        with FileLock(lock, timeout=-1 if place.wait_for_others else 0):
+            return False
+    except Timeout:
+        return True
 
 
 def train_missing(runs: Iterable[Run], place: Place, say: Say) -> list[Run]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 from resnet_study.augmentation import Augmentation
 from resnet_study.data import LOADERS
-from resnet_study.errors import InputError, require_at_least, require_one_of
+from resnet_study.errors import InputError, require_at_least, require_integers, require_one_of
 from resnet_study.models import STEMS
 
 
@@ -36,6 +36,8 @@ class Recipe:
     def __post_init__(self):
         require_one_of("data set", self.data, LOADERS)
         require_one_of("stem", self.stem, STEMS)
+        names = ("held_out", "width", "batch", "epochs", "warmup")
+        require_integers(**{name: getattr(self, name) for name in names})
         for name in ("held_out", "momentum", "weight_decay", "warmup"):
             require_at_least(name, getattr(self, name), 0)
         for name in ("width", "epochs"):

@@ -17,6 +17,7 @@ from resnet_study.checkpoints import read_checkpoint
 from resnet_study.effects import compare, identical_curves, reproduced
 from resnet_study.errors import InputError
 from resnet_study.experiments import EXPERIMENTS, Run, parse_seeds
+from resnet_study.files import require_writable
 from resnet_study.provenance import code_fingerprint
 from resnet_study.queue import Place, Say, run_notebook, train_missing
 from resnet_study.records import load_curves, load_runs, read_record
@@ -87,10 +88,14 @@ def hide_injected_parameters(notebook: Path) -> None:
 
 
 def reproduce(seeds: str, jobs: int, say: Say = print) -> bool:
-    """Train, render, report; returns whether the study is reproduced."""
+    """Train, render, report; returns whether the study is reproduced.
+
+    Raises:
+        InputError: if a step fails.
+    """
     runs = FIG2.runs(seeds=parse_seeds(seeds))
-    place = Place(runs_dir=RECORDS, logs=LOGS, device="cpu", jobs=jobs)
-    paths.REPRODUCTION.mkdir(parents=True, exist_ok=True)
+    place = Place(runs_dir=RECORDS, logs=LOGS, device="cpu", jobs=jobs, wait_for_others=True)
+    require_writable(paths.REPRODUCTION)
     with FileLock(paths.REPRODUCTION / "lock"):  # wait until no other reproduction is at work
         forget_other_code(runs)
         train_missing(runs, place, say)
@@ -101,7 +106,8 @@ def reproduce(seeds: str, jobs: int, say: Say = print) -> bool:
     same, shared = identical_curves(load_curves(ours), load_curves(theirs))
     say("\nReproduction report: difference of final errors in points [95 % interval]\n")
     say(tables.comparison(comparison).to_string(index=False))
-    say(f"\n{same} of your {shared} curves with our seeds equal ours to the bit")
+    if shared:
+        say(f"\n{same} of your {shared} curves with our seeds equal ours to the bit")
     say(f"the study is {'reproduced' if reproduced(comparison) else 'NOT reproduced'}")
     say(f"the book: {paths.BUILD / 'html' / 'index.html'}")
     return reproduced(comparison)

@@ -87,11 +87,11 @@ def comparison(table: pd.DataFrame) -> pd.DataFrame:
             "difference": table.effect.map(difference),
             "error": table.effect.map(lambda effect: METRICS[effect.metric]),
             "agreement": table.agreement,
-            "ours (n)": table.ours.map(with_n),
-            "yours (n)": table.theirs.map(with_n),
             "claim": table.effect.map(lambda effect: effect.claim),
             "ours": table.our_verdict,
             "yours": table.their_verdict,
+            "our points (n)": table.ours.map(with_n),
+            "your points (n)": table.theirs.map(with_n),
         }
     )
 

@@ -4,6 +4,8 @@ Read from the folder ``tiny-imagenet-200`` of the public archive, which is downl
 is missing.
 """
 
+import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -48,8 +50,8 @@ def _read_images(paths: list[Path]) -> Tensor:
 def _lines(path: Path) -> list[str]:
     try:
         return path.read_text().splitlines()
-    except OSError as error:
-        raise InputError(f"Tiny ImageNet file {path} cannot be read: {error.strerror}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"Tiny ImageNet file {path} cannot be read: {error}") from error
 
 
 def _fetch(data_dir: Path) -> None:
@@ -57,7 +59,11 @@ def _fetch(data_dir: Path) -> None:
     from torchvision.datasets.utils import download_and_extract_archive  # slow to import
 
     try:
-        download_and_extract_archive(URL, str(data_dir), md5=MD5)
+        # Unpacked beside its place, so that what is there is whole.
+        Path(data_dir).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=data_dir) as partial:
+            download_and_extract_archive(URL, str(data_dir), partial, md5=MD5)
+            os.replace(Path(partial) / "tiny-imagenet-200", Path(data_dir) / "tiny-imagenet-200")
     except (OSError, RuntimeError) as error:
         raise InputError(
             f"Tiny ImageNet is not in {data_dir}/tiny-imagenet-200, and cannot be downloaded "
@@ -86,10 +92,11 @@ def load_tiny_imagenet(data_dir: Path, every: int = 1) -> tuple[Tensor, Tensor, 
         for identifier, label in labels.items()
         for number in range(IMAGES_PER_CLASS)
     ]
-    annotations = [line.split("\t") for line in _lines(root / "val" / "val_annotations.txt")]
+    lines = [line.split("\t") for line in _lines(root / "val" / "val_annotations.txt")]
+    annotations = [fields for fields in lines if len(fields) > 1 and fields[1] in ids]
     if len(annotations) != VALIDATION_IMAGES:
         raise InputError(
-            f"{root}/val/val_annotations.txt names {len(annotations)} images; "
+            f"{root}/val/val_annotations.txt names {len(annotations)} images and their classes; "
             f"accepted: {VALIDATION_IMAGES}"
         )
     validation = [

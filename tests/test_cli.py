@@ -226,3 +226,8 @@ def test_every_command_explains_itself(command, name):
     status, out, err = command(name, "--help")
     assert (status, err) == (0, "")
     assert len(out.splitlines()) >= 4
+
+
+@pytest.mark.parametrize("seeds", ["0", "5,5", "5-6"])
+def test_too_few_seeds_to_decide_anything_are_refused_before_training(command, seeds):
+    _assert_refused(command("reproduce", "--seeds", seeds), seeds, "3 or more")

@@ -8,6 +8,7 @@ from dataclasses import fields
 
 import pytest
 from conftest import files_below
+from filelock import FileLock
 
 from resnet_study.augmentation import Augmentation
 from resnet_study.checkpoints import OutOfTime
@@ -27,6 +28,7 @@ CHANGES = {
     "drops": (0.3,),
     "momentum": 0.5,
     "weight_decay": 0.0,
+    "warmup": 5,
 }
 
 
@@ -237,3 +239,21 @@ def test_an_experiment_has_the_records_that_are_there_and_up_to_date(tmp_path):
     write_record(first.record_path(tmp_path), {"config": first.config})
     write_record(second.record_path(tmp_path), {"config": config})
     assert experiment.records(tmp_path) == [first.record_path(tmp_path)]
+
+
+def test_a_run_that_another_process_trains_is_refused(tmp_path):
+    run = Run(get_recipe("digits", width=1, epochs=1), "plain", 8, seed=0)
+    lock = run.lock_path(tmp_path)
+    lock.parent.mkdir(parents=True)
+    with FileLock(lock), pytest.raises(InputError, match="trained by another process"):
+        perform(run, runs_dir=tmp_path, device="cpu")
+    lock.touch()  # left by a process that was killed
+    assert perform(run, runs_dir=tmp_path, device="cpu").exists()
+    assert not lock.exists()
+
+
+def test_numbers_that_are_not_whole_are_refused():
+    with pytest.raises(InputError, match=r"depth 18\.0 is no whole number"):
+        Run(get_recipe("digits"), "plain", 18.0, seed=0)
+    with pytest.raises(InputError, match=r"epochs 1\.5 is no whole number"):
+        get_recipe("digits", epochs=1.5)

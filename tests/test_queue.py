@@ -29,7 +29,7 @@ def trained(monkeypatch):
         words = list(map(str, command))
         if "papermill" not in words:  # git is asked for the commit
             return real(command, **options)
-        given = {words[i + 1]: words[i + 2] for i, word in enumerate(words) if word == "-p"}
+        given = {words[i + 1]: words[i + 2] for i, word in enumerate(words) if word in ("-p", "-r")}
         known = {(run.family, str(run.depth), str(run.seed)): run for run in RUNS}
         run = known[given["family"], given["depth"], given["seed"]]
         assert (given["epochs"], given["width"]) == ("1", "1")  # what departs from the recipe

@@ -2,10 +2,12 @@ import errno
 import json
 import os
 import re
+import subprocess
 
 import pytest
 from conftest import files_below
 
+from resnet_study import paths
 from resnet_study.data import load_data
 from resnet_study.errors import InputError
 from resnet_study.experiments import EXPERIMENTS, Run, perform
@@ -19,8 +21,6 @@ from resnet_study.records import (
     read_record,
     write_record,
 )
-
-COMMITTED = find_records()
 
 
 def _content(record):
@@ -187,25 +187,43 @@ def test_no_records_make_empty_tables():
 # The committed records: each is a result of the study, and no one may touch one by hand.
 
 
+def _committed(record):
+    return pytest.param(record, id=f"{record.parent.name}/{record.stem}")
+
+
+def committed_records():
+    """The records that git tracks; a user's own lie beside them."""
+    listed = subprocess.run(
+        ["git", "-C", paths.ROOT, "ls-files", "-z", "data/runs"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return [paths.ROOT / name for name in listed.split("\0") if name.endswith(".json")]
+
+
+COMMITTED = committed_records()
+every_committed_record = pytest.mark.parametrize("path", [_committed(path) for path in COMMITTED])
+
+
 @pytest.fixture(scope="module")
 def digits():
     recipe = get_recipe("digits")
     return load_data(recipe.data, recipe.held_out)
 
 
-def _committed(record):
-    return pytest.param(record, id=f"{record.parent.name}/{record.stem}")
-
-
-every_committed_record = pytest.mark.parametrize("path", [_committed(path) for path in COMMITTED])
+def test_there_are_committed_records():
+    assert len(COMMITTED) >= 20
 
 
 @every_committed_record
 def test_a_committed_record_is_whole_and_unaltered(path):
     record = read_record(path)
     lengths = {len(column) for column in record["curve"].values()}
+    if record["diverged_at"] is not None:
+        assert set(record["final"].values()) == {None}
+        return
     assert lengths == {record["config"]["recipe"]["epochs"]}
-    assert record["diverged_at"] is None
     for split in ("training", "validation"):
         assert record["final"][f"{split}_error"] == record["curve"][f"{split}_error"][-1]
 
@@ -220,7 +238,7 @@ def test_a_committed_record_is_of_the_recipe_as_it_is_now_and_lies_where_it_belo
 
 
 @every_committed_record
-def test_a_committed_record_names_a_commit_that_holds_its_code(path):
+def test_a_committed_record_names_its_commit(path):
     assert re.fullmatch("[0-9a-f]{40}", read_record(path)["provenance"]["commit"] or "")
 
 
@@ -228,6 +246,8 @@ def test_a_committed_record_names_a_commit_that_holds_its_code(path):
 def test_a_committed_record_is_of_todays_data_and_networks(path, digits):
     record = read_record(path)
     config = record["config"]
+    if config["recipe"]["data"] != "digits":
+        pytest.skip("this data set is not embedded")
     assert record["provenance"]["data"] == digits.fingerprint()
     assert record["training_images"] == len(digits.train)
     assert record["validation_images"] == len(digits.validation)

@@ -42,7 +42,7 @@ class Papermill:
         words = list(map(str, command))
         if "papermill" not in words:
             return REAL_RUN(command, *arguments, **options)
-        marks = [i for i, word in enumerate(words) if word == "-p"]
+        marks = [i for i, word in enumerate(words) if word in ("-p", "-r")]
         given = {words[i + 1]: words[i + 2] for i in marks}
         assert Path(given["runs_dir"]) == self.records
         assert given["device"] == "cpu"
@@ -218,7 +218,7 @@ def test_other_results_do_not_reproduce_the_study(folder, trainings, no_book):
 def test_the_command_exits_with_1_where_the_study_is_not_reproduced(command, monkeypatch):
     for result, status in ((True, 0), (False, 1)):
         monkeypatch.setattr(reproduction, "reproduce", lambda *a, result=result: result)
-        assert command("reproduce", "--seeds", "0", "--jobs", "1")[0] == status
+        assert command("reproduce", "--seeds", "0-2", "--jobs", "1")[0] == status
 
 
 def test_a_reproduction_leaves_what_is_committed_untouched(trainings, no_book):

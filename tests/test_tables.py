@@ -77,10 +77,10 @@ def test_the_report_sets_ours_beside_theirs():
     table = tables.comparison(compare(ours, theirs))
     assert len(table) == len(FIG2_EFFECTS)
     first = table.iloc[0]
-    assert first["ours (n)"] == "+48.00 [+48.00, +48.00] (3)"
-    assert first["yours (n)"].endswith("(2)")
-    assert (first["claim"], first["ours"], first["yours"]) == ("C4", "supported", "supported")
-    assert first["agreement"] == "same"
+    assert first["our points (n)"] == "+48.00 [+48.00, +48.00] (3)"
+    assert first["your points (n)"].endswith("(2)")
+    assert (first["claim"], first["ours"], first["yours"]) == ("C4", "supported", "not decided")
+    assert first["agreement"] == "compatible"
 
 
 def test_a_table_is_shown_without_row_numbers():
