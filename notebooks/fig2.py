@@ -112,20 +112,20 @@ for name, value in facts.items():
     glue(name, value, display=False)
 
 # %% [markdown]
-# - **C4, the plain gap**: {glue:text}`plain_gap_training` points in training error and
-#   {glue:text}`plain_gap_validation` in validation error: {glue:text}`plain_gap_training_verdict`
-#   and {glue:text}`plain_gap_validation_verdict` on these data.
-# - **C5, the residual gap**: {glue:text}`residual_gap_training` points in training error,
-#   {glue:text}`residual_gap_training_verdict`; {glue:text}`residual_gap_validation` in
-#   validation error, {glue:text}`residual_gap_validation_verdict`. The claim is that the deeper
+# - **C4, the plain gap**: {glue:text}`plain_gap_training` points in training error
+#   ({glue:text}`plain_gap_training_verdict`) and {glue:text}`plain_gap_validation` in validation
+#   error ({glue:text}`plain_gap_validation_verdict`).
+# - **C5, the residual gap**: {glue:text}`residual_gap_training` points in training error
+#   ({glue:text}`residual_gap_training_verdict`) and {glue:text}`residual_gap_validation` in
+#   validation error ({glue:text}`residual_gap_validation_verdict`). The claim is that the deeper
 #   ResNet is *better*. Here both depths learn nearly everything, so there is next to nothing left
 #   for more layers to gain: whether depth helps a residual net cannot be seen on this task,
 #   only that it does no harm comparable to the plain net's.
 # - **C6, the shortcut alone** (C6 says that C4 and C5 need no extra parameter; the numbers of
 #   parameters are equal by construction, C5 is as above, and this is what is left): the same 34 layers with the same parameters differ by
-#   {glue:text}`shortcut_training` points in training error and
-#   {glue:text}`shortcut_validation` in validation error:
-#   {glue:text}`shortcut_training_verdict` and {glue:text}`shortcut_validation_verdict`.
+#   {glue:text}`shortcut_training` points in training error
+#   ({glue:text}`shortcut_training_verdict`) and {glue:text}`shortcut_validation` in validation
+#   error ({glue:text}`shortcut_validation_verdict`).
 
 # %% [markdown]
 # ## The same on pictures
