@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from filelock import Timeout
 
 from resnet_study import paths, provenance
 from resnet_study.augmentation import Augmentation
@@ -145,55 +144,38 @@ def perform(
     require_at_least("checkpoint_seconds", checkpoint_seconds, 0)
     where = choose_device(device)
     require_writable(run.record_path(runs_dir).parent)
-    try:
-        with exclusive(run.lock_path(runs_dir)):
-            return _perform(
-                run, where, runs_dir, data_dir, callbacks, checkpoint_seconds, deadline, progress
-            )
-    except Timeout as error:
-        raise InputError(f"{run.name} is being trained by another process") from error
-
-
-def _perform(
-    run: Run,
-    where: torch.device,
-    runs_dir: Path,
-    data_dir: Path,
-    callbacks: Iterable[Callback],
-    checkpoint_seconds: float,
-    deadline: float | None,
-    progress: bool,
-) -> Path:
-    """:func:`perform`, with the run to ourselves."""
-    path = run.record_path(runs_dir)
     torch.set_num_threads(1)
-    data = load_data(run.recipe.data, run.recipe.held_out, data_dir).to(where)
-    origin = {
-        **provenance.describe(where),
-        "data": data.fingerprint(),
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    identity = {
-        "configuration": run.config,
-        "data": origin["data"],
-        "code": origin["code"],
-        "device": where.type,
-        "torch": str(torch.__version__),
-    }
-    checkpoint = Checkpoint(run.checkpoint_path(runs_dir), identity, checkpoint_seconds, deadline)
-    torch.manual_seed(run.seed)
-    model = make_model(run, data)
-    history = train(
-        model,
-        data,
-        run.recipe,
-        seed=run.seed,
-        callbacks=callbacks,
-        checkpoint=checkpoint,
-        progress=progress,
-    )
-    write_record(path, describe(run, origin, model, data, history))
-    checkpoint.remove()
+    with exclusive(run.lock_path(runs_dir)):
+        data = load_data(run.recipe.data, run.recipe.held_out, data_dir).to(where)
+        origin = {
+            **provenance.describe(where),
+            "data": data.fingerprint(),
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        identity = {
+            "configuration": run.config,
+            "data": origin["data"],
+            "code": origin["code"],
+            "device": where.type,
+            "torch": str(torch.__version__),
+        }
+        checkpoint = Checkpoint(
+            run.checkpoint_path(runs_dir), identity, checkpoint_seconds, deadline
+        )
+        torch.manual_seed(run.seed)
+        model = make_model(run, data)
+        history = train(
+            model,
+            data,
+            run.recipe,
+            seed=run.seed,
+            callbacks=callbacks,
+            checkpoint=checkpoint,
+            progress=progress,
+        )
+        path = run.record_path(runs_dir)
+        write_record(path, describe(run, origin, model, data, history))
+        checkpoint.remove()
     return path
 
 

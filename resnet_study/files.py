@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from resnet_study.errors import InputError
 
@@ -40,13 +40,18 @@ def exclusive(lock: Path) -> Iterator[None]:
     """Hold the lock file ``lock``, and leave none behind; a killed holder's is taken over.
 
     Raises:
-        filelock.Timeout: if another process holds it.
+        InputError: if another process holds it.
     """
-    with FileLock(lock, blocking=False):
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
+    file_lock = FileLock(lock, blocking=False)
+    try:
+        file_lock.acquire()
+    except Timeout as error:
+        raise InputError(f"another process holds {lock}: it is at the same work") from error
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        file_lock.release()
 
 
 def require_writable(folder: Path) -> None:

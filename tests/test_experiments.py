@@ -245,7 +245,7 @@ def test_a_run_that_another_process_trains_is_refused(tmp_path):
     run = Run(get_recipe("digits", width=1, epochs=1), "plain", 8, seed=0)
     lock = run.lock_path(tmp_path)
     lock.parent.mkdir(parents=True)
-    with FileLock(lock), pytest.raises(InputError, match="trained by another process"):
+    with FileLock(lock), pytest.raises(InputError, match="another process holds"):
         perform(run, runs_dir=tmp_path, device="cpu")
     lock.touch()  # left by a process that was killed
     assert perform(run, runs_dir=tmp_path, device="cpu").exists()
