@@ -167,7 +167,7 @@ tables.show(tables.effects(picture_runs))
 # There are {glue:text}`pictures_n_seeds` seeds of each net: read the intervals with that in mind. The
 # networks are far from converged; the recipe's rate is the
 # paper's, halved with the batch, and its drops come later than the paper's, since in a trial with
-# those the training error stood still after the first.
+# those the training error fell but slowly after the first.
 
 # %% [markdown]
 # ## The paper's own curves
