@@ -34,6 +34,8 @@ epochs: Optional[int] = None  # instead of the recipe's
 width: Optional[int] = None  # channels of the first stage, instead of the recipe's
 batch: Optional[int] = None  # images a step, instead of the recipe's
 rate: Optional[float] = None  # learning rate, instead of the recipe's
+precision: Optional[str] = None  # float32 or bfloat16, instead of the recipe's
+patience: Optional[int] = None  # epochs of a plateau, instead of the recipe's drops
 device: str = "auto"  # auto, cpu, cuda, cuda:1, …
 runs_dir: str = "data/runs"  # folder of the records; relative to the repository
 data_dir: str = "data/downloads"  # folder of the data sets; relative to the repository
@@ -52,7 +54,9 @@ from resnet_study.recipes import get_recipe
 from resnet_study.records import load_curves, load_runs
 
 plots.use_style()
-changed = get_recipe(recipe, epochs=epochs, width=width, batch=batch, rate=rate)
+changes = {"epochs": epochs, "width": width, "batch": batch, "rate": rate}
+changes |= {"precision": precision, "patience": patience}
+changed = get_recipe(recipe, **changes)
 run = Run(changed, family, depth, seed, shortcut)
 record = run.record_path(paths.ROOT / runs_dir)
 

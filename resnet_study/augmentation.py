@@ -49,6 +49,15 @@ class Augmentation:
         top, left = ((side - self.crop) // 2 for side in images.shape[2:])
         return images[:, :, top : top + self.crop, left : left + self.crop]
 
+    def ten_crops(self, images: Tensor) -> Tensor:
+        """Corners and centre of images (N, C, H, W), and their mirror images: (N, 10, C, h, w).
+
+        Krizhevsky, Sutskever & Hinton 2012, section 4.1.
+        """
+        from torchvision.transforms.functional import ten_crop  # slow to import
+
+        return torch.stack(ten_crop(images, [self.crop]), dim=1)
+
 
 def random_crop(images: Tensor, padding: int, generator: torch.Generator) -> Tensor:
     """Pad each side with zeros and crop back at a random place, drawn for each image.
@@ -107,23 +116,34 @@ def random_colour(images: Tensor, axes: Tensor, generator: torch.Generator) -> T
     see :func:`colour_axes`. Images (N, 3, H, W) in 0 to 255, float out.
     """
     alpha = 0.1 * torch.randn(len(images), 3, generator=generator, device=images.device)
+    return shift_colour(images, axes, alpha)
+
+
+def shift_colour(images: Tensor, axes: Tensor, alpha: Tensor) -> Tensor:
+    """Add to images (N, 3, H, W) in 0 to 255 the multiples alpha (N, 3) of the axes of colour."""
     return images + 255 * (alpha @ axes.T)[:, :, None, None]
 
 
-def colour_axes(images: Tensor) -> Tensor:
-    """Eigenvectors of the covariance of colours, each times its eigenvalue, as columns (C, C).
+def colour_moments(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (C) and covariance (C, C) of the colours of images uint8 (N, C, H, W), in float64.
 
-    ``images`` uint8 (N, C, H, W), taken as values from 0 to 1.
+    Sums of whole numbers below 2**53 are exact in float64, so neither the order nor the device
+    matters.
     """
-    pixels = images.transpose(0, 1).flatten(1)
-    channels = len(pixels)
-    # Sums of products of bytes, channel by channel, need no float copy of all images.
-    mean = torch.stack([channel.double().mean() for channel in pixels])
-    covariance = torch.empty(channels, channels, dtype=torch.float64)
-    for i in range(channels):
-        for j in range(channels):
-            product = pixels[i].to(torch.int32) * pixels[j].to(torch.int32)
-            covariance[i, j] = product.sum(dtype=torch.float64) / pixels.shape[1]
-    covariance = (covariance - mean[:, None] * mean) / 255**2
-    values, vectors = torch.linalg.eigh(covariance)
+    channels = images.shape[1]
+    sums = torch.zeros(channels, dtype=torch.float64, device=images.device)
+    products = torch.zeros(channels, channels, dtype=torch.float64, device=images.device)
+    for part in images.split(1000):  # a float64 copy of all of them would be too large
+        pixels = part.transpose(0, 1).flatten(1).double()
+        sums += pixels.sum(dim=1)
+        products += pixels @ pixels.T
+    count = images.numel() / channels
+    mean = sums / count
+    return mean, products / count - mean[:, None] * mean
+
+
+def colour_axes(covariance: Tensor) -> Tensor:
+    """Eigenvectors of the ``covariance`` (C, C) of colours in 0 to 255, each times its
+    eigenvalue for colours in 0 to 1, as columns (C, C)."""
+    values, vectors = torch.linalg.eigh(covariance / 255**2)
     return (vectors * values).float()

@@ -9,6 +9,7 @@ import click
 from resnet_study import archive as archives
 from resnet_study import paths
 from resnet_study.checkpoints import OutOfTime
+from resnet_study.distributed import is_first_here, is_leader, under_torchrun
 from resnet_study.effects import FEWEST_SEEDS
 from resnet_study.errors import InputError
 from resnet_study.experiments import EXPERIMENTS, Run, get_experiment, parse_seeds, perform
@@ -40,6 +41,8 @@ def cli():
 @click.option("--width", type=int, help="Channels of the first stage, instead of the recipe's.")
 @click.option("--batch", type=int, help="Images a step, instead of the recipe's.")
 @click.option("--rate", type=float, help="Learning rate, instead of the recipe's.")
+@click.option("--precision", help="float32 or bfloat16, instead of the recipe's.")
+@click.option("--patience", type=int, help="Epochs of a plateau, instead of the recipe's drops.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @RUNS_DIR
 @click.option("--data-dir", type=Path, default=paths.DOWNLOADS, help="Data sets. [data/downloads]")
@@ -50,13 +53,22 @@ def cli():
 @click.option("--overwrite", is_flag=True, help="Train again what is recorded already.")
 def run(
     recipe, experiment, seeds, jobs, family, depth, seed, shortcut, epochs, width, batch, rate,
-    device, runs_dir, data_dir, time_budget, checkpoint_seconds, overwrite,
+    precision, patience, device, runs_dir, data_dir, time_budget, checkpoint_seconds, overwrite,
 ):  # fmt: skip
     """Train one network and record it, or all that is missing of an experiment."""
-    changes = {"epochs": epochs, "width": width, "batch": batch, "rate": rate}
+    changes = {
+        "epochs": epochs,
+        "width": width,
+        "batch": batch,
+        "rate": rate,
+        "precision": precision,
+        "patience": patience,
+    }
     network = {"family": family, "depth": depth, "seed": seed, "shortcut": shortcut}
     given = {name: value for name, value in network.items() if value is not None}
     deadline = None if time_budget is None else time.time() + parse_duration(time_budget)
+    if experiment and under_torchrun():
+        raise InputError("--experiment does not go with torchrun; accepted: one run at a time")
     if experiment is None:
         _refuse({"seeds": seeds, "jobs": jobs}, "goes with --experiment")
         defaults = {"family": "residual", "depth": 18, "seed": 0}
@@ -98,14 +110,18 @@ def _run_one(chosen: Run, overwrite: bool, *, runs_dir: Path, **options) -> None
     """Train ``chosen`` unless it is recorded, and say what came out."""
     path = chosen.record_path(runs_dir)
     if not overwrite and chosen.state(runs_dir) == "recorded":
-        click.echo(f"recorded already: {path} (--overwrite trains again)")
+        done = f"recorded already: {path} (--overwrite trains again)"
     else:
         try:
             perform(chosen, runs_dir=runs_dir, **options)
+            done = f"recorded: {path}"
         except OutOfTime as stop:
-            click.echo(f"{stop}; run it again to go on")
-            return
-        click.echo(f"recorded: {path}")
+            done = f"{stop}; run it again to go on"
+    if not is_leader():
+        return
+    click.echo(done)
+    if chosen.state(runs_dir) != "recorded":
+        return
     record = read_record(path)
     if record["diverged_at"] is not None:
         click.echo(f"diverged by iteration {record['diverged_at']}")
@@ -130,22 +146,27 @@ def reproduce(seeds, jobs):
 
 
 @cli.command()
-@click.argument("experiment", default="fig2")
-@click.option("--recipe", help="One of the experiment's recipes. [its first]")
+@click.argument("experiment", required=False)
+@click.option("--recipe", help="One of the experiment's recipes. [all]")
 @click.option("--seeds", help="Such as 0-2,7. [the experiment's]")
 @RUNS_DIR
 def status(experiment, recipe, seeds, runs_dir):
-    """Say which runs of EXPERIMENT are recorded, part-trained, missing or stale."""
-    chosen = get_experiment(experiment)
-    runs = chosen.runs(recipe, seed_list(seeds))
-    states = {run.name: run.state(runs_dir) for run in runs}
-    counts = ", ".join(
-        f"{list(states.values()).count(state)} {state}"
-        for state in ("recorded", "part-trained", "missing", "stale")
-    )
-    click.echo(f"{experiment} on {runs[0].recipe.name}, {len(runs)} runs: {counts}")
-    for name, state in states.items():
-        click.echo(f"  {state:12}  {name}")
+    """Say what is recorded, part-trained, missing or stale.
+
+    Of all experiments in short, or of EXPERIMENT run by run.
+    """
+    chosen = [get_experiment(experiment)] if experiment else EXPERIMENTS.values()
+    for each in chosen:
+        for name in each.recipes if recipe is None else [recipe]:
+            runs = each.runs(name, seed_list(seeds))
+            states = {run.name: run.state(runs_dir) for run in runs}
+            counts = ", ".join(
+                f"{list(states.values()).count(state)} {state}"
+                for state in ("recorded", "part-trained", "missing", "stale")
+            )
+            click.echo(f"{each.name} on {name}, {len(runs)} runs: {counts}")
+            for run, state in states.items() if experiment else ():
+                click.echo(f"  {state:12}  {run}")
 
 
 @cli.command()
@@ -203,5 +224,6 @@ def main() -> None:
         sys.exit(130)
     except (click.ClickException, InputError) as error:
         text = error.format_message() if isinstance(error, click.ClickException) else error
-        click.echo(f"resnet-study: {text}", err=True)
+        if is_first_here():
+            click.echo(f"resnet-study: {text}", err=True)
         sys.exit(2)

@@ -1,7 +1,8 @@
 """Data sets as tensors: digits (embedded), Fashion-MNIST, CIFAR-10 and -100, Tiny ImageNet.
 
 A small data set lives whole on the device as unsigned bytes; a batch is cut from it,
-augmented and normalised at once. Data know nothing of models.
+augmented and normalised at once. ImageNet does not fit: see ``imagenet``. Data know nothing of
+models.
 """
 
 import hashlib
@@ -15,8 +16,10 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from resnet_study import paths
-from resnet_study.augmentation import Augmentation, colour_axes
+from resnet_study.augmentation import Augmentation, colour_axes, colour_moments
+from resnet_study.distributed import share
 from resnet_study.errors import InputError, require_one_of
+from resnet_study.imagenet import ImageNet, load_imagenet
 from resnet_study.tiny_imagenet import load_tiny_imagenet
 
 
@@ -35,6 +38,10 @@ class Images:
 
     def take(self, indices: Tensor) -> "Images":
         return Images(self.images[indices], self.labels[indices])
+
+    def split(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images and labels, ``size`` of them at a time."""
+        return zip(self.images.split(size), self.labels.split(size), strict=True)
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,10 @@ class Dataset:
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
         return tuple(self.train.images.shape[1:])
+
+    @property
+    def channels(self) -> int:
+        return self.image_shape[0]
 
     @property
     def device(self) -> torch.device:
@@ -95,29 +106,44 @@ class Dataset:
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """The training images of ``order``, augmented by ``generator`` and normalised.
 
-        Yields images float (n, C, H, W) and labels (n), n = ``batch`` but for the last.
+        Yields images float (n, C, H, W) and labels (n): this process's share of each batch,
+        which has ``batch`` images but for the last.
         """
         for indices in order.split(batch) if len(order) else ():
             images = augmentation.training(self.train.images[indices], self.colour_axes, generator)
-            yield self._normalise(images), self.train.labels[indices]
+            yield self._normalise(share(images)), share(self.train.labels[indices])
 
     def evaluation_batches(
         self, split: str, augmentation: Augmentation, batch: int = 500
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """The ``"train"`` or ``"validation"`` set once, in order, nothing random about it."""
-        part: Images = getattr(self, split)
-        for images, labels in zip(part.images.split(batch), part.labels.split(batch), strict=True):
+        """This process's share of the ``"train"`` or ``"validation"`` set, in order, as it is."""
+        for images, labels in self._share(split).split(batch):
             yield self._normalise(augmentation.evaluation(images)), labels
+
+    def ten_crop_batches(
+        self, augmentation: Augmentation, batch: int = 250
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """This process's share of the validation set: images (n, 10, C, h, w), labels (n)."""
+        for images, labels in self._share("validation").split(batch):
+            crops = augmentation.ten_crops(images)
+            yield self._normalise(crops.flatten(0, 1)).unflatten(0, crops.shape[:2]), labels
+
+    def _share(self, split: str) -> Images:
+        part: Images = getattr(self, split)
+        return Images(share(part.images), share(part.labels))
 
 
 def make_dataset(train: Images, validation: Images) -> Dataset:
     """A :class:`Dataset` normalised by the training images alone."""
-    channels = [channel.double() for channel in train.images.unbind(1)]
-    mean = torch.stack([channel.mean() for channel in channels]).float()
-    deviation = torch.stack([channel.std(correction=0) for channel in channels]).float()
+    mean, covariance = colour_moments(train.images)
     shape = (1, -1, 1, 1)
-    axes = colour_axes(train.images)
-    return Dataset(train, validation, mean.view(shape), deviation.view(shape), axes)
+    return Dataset(
+        train,
+        validation,
+        mean.float().view(shape),
+        covariance.diagonal().sqrt().float().view(shape),
+        colour_axes(covariance),
+    )
 
 
 def hold_out(images: Images, count: int) -> tuple[Images, Images]:
@@ -180,7 +206,8 @@ def _tiny_imagenet(every: int) -> Callable[[Path], tuple[Images, Images]]:
     return load
 
 
-LOADERS: dict[str, Callable[[Path], tuple[Images, Images | None]]] = {
+# Sets that live whole on the device.
+RESIDENT: dict[str, Callable[[Path], tuple[Images, Images | None]]] = {
     "digits": _digits,
     "fashion-mnist": _torchvision("FashionMNIST"),
     "cifar10": _torchvision("CIFAR10"),
@@ -188,13 +215,14 @@ LOADERS: dict[str, Callable[[Path], tuple[Images, Images | None]]] = {
     "tiny-imagenet": _tiny_imagenet(every=1),
     "tiny-imagenet-20": _tiny_imagenet(every=10),
 }
+DATA_SETS = (*RESIDENT, "imagenet")
 
 
-def load_data(name: str, held_out: int, data_dir: Path = paths.DOWNLOADS) -> Dataset:
-    """Load a data set of ``LOADERS`` onto the CPU.
+def load_data(name: str, held_out: int, data_dir: Path = paths.DOWNLOADS) -> Dataset | ImageNet:
+    """Load a data set of ``DATA_SETS`` onto the CPU.
 
     Args:
-        name: a key of ``LOADERS``.
+        name: one of ``DATA_SETS``.
         held_out: training images that serve as validation set (a fixed, class-balanced
             choice); 0 to validate on the set's own test images.
         data_dir: folder for data sets that do not come with a package.
@@ -202,8 +230,12 @@ def load_data(name: str, held_out: int, data_dir: Path = paths.DOWNLOADS) -> Dat
     Raises:
         InputError: for an unknown name, or data that are missing or corrupt.
     """
-    require_one_of("data set", name, LOADERS)
-    train, test = LOADERS[name](Path(data_dir))
+    require_one_of("data set", name, DATA_SETS)
+    if name == "imagenet":
+        if held_out:
+            raise InputError(f"held_out {held_out} on imagenet; accepted: 0, it validates on val")
+        return load_imagenet(Path(data_dir))
+    train, test = RESIDENT[name](Path(data_dir))
     if held_out:
         return make_dataset(*hold_out(train, held_out))
     if test is None:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from resnet_study import paths, provenance
 from resnet_study.augmentation import Augmentation
 from resnet_study.checkpoints import Checkpoint
 from resnet_study.data import Dataset, load_data
+from resnet_study.distributed import is_leader, leader_first, process_group
 from resnet_study.errors import InputError, require_at_least, require_integers, require_one_of
 from resnet_study.files import exclusive, require_writable
 from resnet_study.models import (
@@ -130,7 +132,8 @@ def perform(
 
     A training that was interrupted goes on from its last checkpoint, which lies beside the
     record to be. On a CPU it uses one thread, so that a curve does not depend on the number
-    of cores; several runs at a time use the cores better.
+    of cores; several runs at a time use the cores better. Processes that ``torchrun`` started
+    train it together, the first of them writes; their folder of records must be one and the same.
 
     Args:
         checkpoint_seconds: least time between two checkpoints.
@@ -143,10 +146,14 @@ def perform(
     """
     require_at_least("checkpoint_seconds", checkpoint_seconds, 0)
     where = choose_device(device)
-    require_writable(run.record_path(runs_dir).parent)
     torch.set_num_threads(1)
-    with exclusive(run.lock_path(runs_dir)):
-        data = load_data(run.recipe.data, run.recipe.held_out, data_dir).to(where)
+    torch.backends.cudnn.benchmark = True  # batches have one shape: find their fastest kernels
+    with process_group(where), ExitStack() as held:
+        with leader_first():
+            if is_leader():
+                require_writable(run.record_path(runs_dir).parent)
+                held.enter_context(exclusive(run.lock_path(runs_dir)))
+            data = load_data(run.recipe.data, run.recipe.held_out, data_dir).to(where)
         origin = {
             **provenance.describe(where),
             "data": data.fingerprint(),
@@ -171,11 +178,12 @@ def perform(
             seed=run.seed,
             callbacks=callbacks,
             checkpoint=checkpoint,
-            progress=progress,
+            progress=progress and is_leader(),
         )
         path = run.record_path(runs_dir)
-        write_record(path, describe(run, origin, model, data, history))
-        checkpoint.remove()
+        if is_leader():
+            write_record(path, describe(run, origin, model, data, history))
+            checkpoint.remove()
     return path
 
 
@@ -185,7 +193,7 @@ def make_model(run: Run, data: Dataset) -> Network:
         run.family,
         run.depth,
         classes=data.classes,
-        channels=data.image_shape[0],
+        channels=data.channels,
         stem=run.recipe.stem,
         width=run.recipe.width,
         shortcut=run.shortcut,
@@ -199,7 +207,7 @@ def describe(run: Run, origin: dict, model: Network, data: Dataset, history: His
     last = {} if diverged else curve[-1]
     images = (len(curve) + diverged) * len(data.train)
     crop = run.recipe.augmentation.crop
-    shape = data.image_shape if crop is None else (data.image_shape[0], crop, crop)
+    shape = data.image_shape if crop is None else (data.channels, crop, crop)
     return {
         "config": run.config,
         "provenance": origin,
@@ -214,6 +222,7 @@ def describe(run: Run, origin: dict, model: Network, data: Dataset, history: His
             "training_error": last.get("training_error"),
             "clean_training_error": history.clean_training_error,
             "validation_error": last.get("validation_error"),
+            **({"ten_crop_error": history.ten_crop_error} if run.recipe.ten_crop else {}),
         },
         "curve": {name: [point[name] for point in curve] for name in (curve or [{}])[0]},
     }
@@ -265,19 +274,28 @@ class Experiment:
             for family in self.families
         ]
 
-    def records(
+    def recorded(
         self,
         runs_dir: Path = paths.RUNS,
         recipe: str | None = None,
         seeds: Iterable[int] | None = None,
+        **changes: object,
     ) -> list[Path]:
-        """Paths of the experiment's records that are there and up to date.
+        """Paths of the experiment's records that are there and up to date, perhaps none.
+
+        Raises:
+            RecordError: if one is damaged.
+        """
+        runs = self.runs(recipe, seeds, **changes)
+        return [run.record_path(runs_dir) for run in runs if run.state(runs_dir) == "recorded"]
+
+    def records(self, runs_dir: Path = paths.RUNS, *which: object) -> list[Path]:
+        """The same, for a chapter that cannot do without.
 
         Raises:
             RecordError: if there is none, or one is damaged.
         """
-        runs = self.runs(recipe, seeds)
-        found = [run.record_path(runs_dir) for run in runs if run.state(runs_dir) == "recorded"]
+        found = self.recorded(runs_dir, *which)
         if not found:
             raise RecordError(f"no record of experiment {self.name} in {runs_dir}")
         return found
@@ -292,7 +310,7 @@ EXPERIMENTS = {
             families=("plain", "residual"),
             depths=(18, 34),
             seeds=(0, 1, 2, 3, 4),
-            recipes=("digits", "tiny-imagenet-20", "tiny-imagenet"),
+            recipes=("digits", "tiny-imagenet-20", "tiny-imagenet", "imagenet"),
         ),
     )
 }

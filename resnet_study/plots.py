@@ -100,7 +100,7 @@ def fig2(sets: dict[str, pd.DataFrame]) -> Figure:
         rows,
         len(NETWORKS),
         figsize=(7.2, 0.6 + 2.9 * rows),
-        sharex=True,
+        sharex="row",
         sharey=True,
         squeeze=False,
         layout="constrained",
@@ -109,8 +109,8 @@ def fig2(sets: dict[str, pd.DataFrame]) -> Figure:
         for axes, (family, name) in zip(panels, NETWORKS.items(), strict=True):
             _panel(axes, curves[curves.family == family])
             axes.set_title(f"{name} {title}".strip())
-    for axes in grid.flat:
-        axes.label_outer()
+    for axes in grid[:, 1:].flat:
+        axes.set_ylabel("")
     handles = [
         Line2D([], [], color=colour, linewidth=width, label=f"{depth} layers, {split}")
         for depth, colour in DEPTH_COLOURS.items()

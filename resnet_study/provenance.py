@@ -9,12 +9,16 @@ from pathlib import Path
 import torch
 
 from resnet_study import paths
+from resnet_study.distributed import processes
 
 PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn")  # those that can move a curve
 TRAINING_CODE = (
     "augmentation",
     "data",
+    "distributed",
     "experiments",
+    "graphs",
+    "imagenet",
     "models",
     "recipes",
     "tiny_imagenet",
@@ -68,4 +72,5 @@ def describe(device: torch.device) -> dict:
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "device": {"type": device.type, "name": device_name(device)},
         "threads": torch.get_num_threads(),
+        "processes": processes(),
     }

@@ -1,8 +1,12 @@
 """Tables as the book and the terminal show them: estimates as text, in percent."""
 
+from pathlib import Path
+
 import pandas as pd
 
+from resnet_study import paths
 from resnet_study.effects import FIG2_EFFECTS, Effect, verdict
+from resnet_study.experiments import Experiment
 from resnet_study.statistics import Estimate, estimate
 
 NETWORKS = {"plain": "plain", "residual": "ResNet"}
@@ -10,6 +14,7 @@ METRICS = {
     "training_error": "training",
     "clean_training_error": "training, clean",
     "validation_error": "validation",
+    "ten_crop_error": "validation, ten crops",
 }
 
 
@@ -49,6 +54,7 @@ def final_errors(runs: pd.DataFrame) -> pd.DataFrame:
         errors = {
             f"{label}, %": mean_and_deviation(estimate(group[metric].astype(float)))
             for metric, label in METRICS.items()
+            if metric in runs
         }
         rows.append(
             {
@@ -57,6 +63,39 @@ def final_errors(runs: pd.DataFrame) -> pd.DataFrame:
                 "n": len(group),
                 "diverged": int(group.diverged.sum()),
                 **errors,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def coverage(experiment: Experiment, recipe: str, runs_dir: Path = paths.RUNS) -> str:
+    """How many runs are recorded, in Markdown, and the command that trains the missing ones."""
+    runs = experiment.runs(recipe)
+    recorded = len(experiment.recorded(runs_dir, recipe))
+    text = f"**{recorded} of the {len(runs)} runs of recipe `{recipe}` are recorded.**"
+    if recorded == len(runs):
+        return text
+    command = f"resnet-study run --experiment {experiment.name} --recipe {recipe}"
+    return f"{text} This command, on a machine with a GPU, trains the others: `{command}`"
+
+
+def costs(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row a recipe, network and device: runs, minutes of each, and images per second.
+
+    Both are means; the seconds of a run include its evaluations.
+    """
+    rows = []
+    for (recipe, family, depth, device), group in runs.groupby(
+        ["recipe", "family", "depth", "device"], sort=False
+    ):
+        rows.append(
+            {
+                "recipe": recipe,
+                "network": network(family, depth),
+                "device": device,
+                "n": len(group),
+                "minutes a run": f"{group.seconds.mean() / 60:.2g}",
+                "images/s": f"{group.images_per_second.mean():.0f}",
             }
         )
     return pd.DataFrame(rows)

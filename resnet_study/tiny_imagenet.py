@@ -6,6 +6,8 @@ is missing.
 
 import os
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -42,8 +44,10 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def _read_images(paths: list[Path]) -> Tensor:
-    """uint8 (N, 3, 64, 64)."""
-    images = np.stack([read_image(path) for path in paths])  # threads were slower
+    """uint8 (N, 3, 64, 64), decoded by a process on each core; threads were slower than one."""
+    cores = len(os.sched_getaffinity(0))
+    with ProcessPoolExecutor(cores, mp_context=get_context("fork")) as pool:
+        images = np.stack(list(pool.map(read_image, paths, chunksize=500)))
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
 
 

@@ -1,5 +1,6 @@
 """The training loop: it knows a model, a data set and a recipe, and no family.
 
+In several processes (see ``distributed``) each learns from its share of every batch.
 Errors are percentages, losses are mean cross-entropies in nats.
 """
 
@@ -11,12 +12,23 @@ from dataclasses import asdict, dataclass, field
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.swa_utils import update_bn
 from tqdm import tqdm
 
-from resnet_study.augmentation import Augmentation
 from resnet_study.checkpoints import Checkpoint, OutOfTime
 from resnet_study.data import Dataset
+from resnet_study.distributed import (
+    average_statistics,
+    is_leader,
+    leaders,
+    own_gpu,
+    parallel,
+    processes,
+    total,
+)
 from resnet_study.errors import InputError
+from resnet_study.graphs import GraphedGradients
 from resnet_study.recipes import Recipe, learning_rate
 
 
@@ -42,6 +54,7 @@ class History:
 
     curve: list[Evaluation] = field(default_factory=list)
     clean_training_error: float | None = None  # evaluation mode, no augmentation, at the end
+    ten_crop_error: float | None = None  # validation, at the end, if the recipe says so
     diverged_at: int | None = None  # iteration at which a loss was first found not finite
     seconds: float = field(default=0.0, compare=False)  # of training, with its evaluations
 
@@ -63,38 +76,96 @@ class Score:
         self.sums += torch.stack([wrong.double(), loss.detach().double() * len(labels)])
         self.count += len(labels)
 
+    def over_processes(self) -> tuple[Tensor, int]:
+        """Wrong answers and summed loss (2), and number of images, of all processes together."""
+        count = torch.tensor(self.count, device=self.sums.device)
+        return total(self.sums), int(total(count))
+
     def read(self) -> tuple[float, float]:
-        """(error in percent, mean loss)."""
-        wrong, loss = (self.sums / self.count).tolist()
+        """(error in percent, mean loss), over all processes."""
+        sums, count = self.over_processes()
+        wrong, loss = (sums / count).tolist()
         return 100 * wrong, loss
 
 
 def choose_device(name: str = "auto") -> torch.device:
     """``auto``: the GPU where there is one, else the CPU; or ``cpu``, ``cuda``, ``cuda:1``, …
 
+    Under ``torchrun`` each process has a GPU of its own.
+
     Raises:
-        InputError: for a device that does not exist on this machine.
+        InputError: for a device that does not exist on this machine, or fewer GPUs than
+            processes.
     """
     gpus = torch.cuda.device_count()
     if name == "auto":
-        return torch.device("cuda" if gpus else "cpu")
-    accepted = ["auto", "cpu"] + (["cuda"] if gpus else []) + [f"cuda:{i}" for i in range(gpus)]
+        name = "cuda" if gpus else "cpu"
+    accepted = ["auto", "cpu"] + (["cuda"] if gpus else [])
+    if processes() == 1:
+        accepted += [f"cuda:{i}" for i in range(gpus)]
     if name not in accepted:
         raise InputError(f"device {name!r} is not here; accepted: {', '.join(accepted)}")
-    return torch.device(name)
+    return own_gpu() if name == "cuda" and processes() > 1 else torch.device(name)
+
+
+def forward(model: nn.Module, images: Tensor, recipe: Recipe) -> Tensor:
+    """Logits (n, classes) in float32; the pass is in the recipe's precision.
+
+    bfloat16 needs no scaling of the loss, as its exponents reach as far as float32's.
+    """
+    with in_precision(recipe, images.device):
+        return model(images).float()
+
+
+def in_precision(recipe: Recipe, device: torch.device) -> torch.autocast:
+    """The context of a forward pass in the recipe's precision."""
+    half = recipe.precision == "bfloat16"
+    # A weight is used once in a pass: nothing to cache.
+    return torch.autocast(device.type, torch.bfloat16, enabled=half, cache_enabled=False)
 
 
 @torch.no_grad()
-def evaluate(
-    model: nn.Module, data: Dataset, split: str, augmentation: Augmentation
-) -> tuple[float, float]:
+def evaluate(model: nn.Module, data: Dataset, split: str, recipe: Recipe) -> tuple[float, float]:
     """Error (percent) and loss on the clean ``"train"`` or ``"validation"`` images."""
     model.eval()
+    average_statistics(model)
     score = Score(data.device)
-    for images, labels in data.evaluation_batches(split, augmentation):
-        logits = model(images)
+    for images, labels in data.evaluation_batches(split, recipe.augmentation):
+        logits = forward(model, images, recipe)
         score.add(logits, labels, F.cross_entropy(logits, labels))
     return score.read()
+
+
+@torch.no_grad()
+def evaluate_ten_crops(model: nn.Module, data: Dataset, recipe: Recipe) -> float:
+    """Validation error (percent), the probabilities averaged over ten crops of each image.
+
+    As in Table 2 of He et al. 2015; Krizhevsky, Sutskever & Hinton 2012, section 4.1.
+    """
+    model.eval()
+    average_statistics(model)
+    score = Score(data.device)
+    for crops, labels in data.ten_crop_batches(recipe.augmentation):
+        logits = forward(model, crops.flatten(0, 1), recipe).unflatten(0, crops.shape[:2])
+        mean = logits.softmax(dim=2).mean(dim=1).log()
+        score.add(mean, labels, F.nll_loss(mean, labels))
+    return score.read()[0]
+
+
+@torch.no_grad()
+def reestimate_statistics(
+    model: nn.Module, data: Dataset, recipe: Recipe, generator: torch.Generator
+) -> None:
+    """Set the statistics of batch normalisation to their averages over one training epoch.
+
+    The trained weights no longer change while they are taken, as in the networks that the
+    authors published; moving averages lag behind.
+    """
+    order = data.draw_order(generator)
+    batches = data.training_batches(order, recipe.batch, recipe.augmentation, generator)
+    with in_precision(recipe, data.device):
+        update_bn(batches, model)
+    average_statistics(model)
 
 
 def make_optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -116,16 +187,23 @@ class Training:
     """
 
     def __init__(self, model: nn.Module, data: Dataset, recipe: Recipe, seed: int):
-        self.model = model.to(data.device)
+        last = len(data.train) % recipe.batch or recipe.batch
+        if last // processes() < 2:
+            raise InputError(
+                f"batch {recipe.batch} leaves a last batch of {last} of {len(data.train)} images "
+                f"to {processes()} process(es); accepted: two or more to each, since batch "
+                "normalisation needs them"
+            )
+        self.on_gpu = data.device.type == "cuda"
+        layout = torch.channels_last if self.on_gpu else torch.preserve_format
+        self.model = model.to(data.device, memory_format=layout)
+        self.network = parallel(self.model)
         self.data = data
         self.recipe = recipe
-        self.optimiser = make_optimiser(model, recipe)
+        self.optimiser = make_optimiser(self.model, recipe)
+        self.plateau = ReduceLROnPlateau(self.optimiser, factor=0.1, patience=recipe.patience)
+        self.graphed = GraphedGradients(self.gradients, self.model)
         self.generator = torch.Generator(data.device).manual_seed(seed)
-        if len(data.train) % recipe.batch == 1:
-            raise InputError(
-                f"batch {recipe.batch} leaves a last batch of one image of {len(data.train)}; "
-                "accepted: any other, since batch normalisation needs two"
-            )
         self.batches_per_epoch = math.ceil(len(data.train) / recipe.batch)
         self.steps = self.batches_per_epoch * recipe.epochs
         self.step = 0  # optimiser steps done
@@ -141,26 +219,44 @@ class Training:
     def diverged(self) -> bool:
         return self.history.diverged_at is not None
 
+    @property
+    def step_of_epoch(self) -> int:
+        """Optimiser steps done in the present epoch."""
+        return self.step - len(self.history.curve) * self.batches_per_epoch
+
     def rest_of_epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches of the present epoch that were not yet learnt from."""
         if self.order is None:
             self.order = self.data.draw_order(self.generator)
-        done = self.step - len(self.history.curve) * self.batches_per_epoch
-        rest = self.order[done * self.recipe.batch :]
+        rest = self.order[self.step_of_epoch * self.recipe.batch :]
         return self.data.training_batches(
             rest, self.recipe.batch, self.recipe.augmentation, self.generator
         )
 
-    def learn(self, images: Tensor, labels: Tensor) -> None:
-        """One optimiser step."""
-        rate = learning_rate(self.recipe, self.step, self.steps)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.model.train()
-        logits = self.model(images)
+    def gradients(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (n, classes) and mean loss of this process's share of a batch.
+
+        Leaves the gradients of the whole batch's mean loss in the parameters.
+        """
+        logits = forward(self.network, images, self.recipe)
         loss = F.cross_entropy(logits, labels)
+        # Gradients are averaged over processes, but their shares of a batch may differ by one.
+        batch = min(
+            self.recipe.batch, len(self.data.train) - self.step_of_epoch * self.recipe.batch
+        )
         self.optimiser.zero_grad()
-        loss.backward()
+        (loss * (len(labels) * processes() / batch)).backward()
+        return logits.detach(), loss.detach()
+
+    def learn(self, images: Tensor, labels: Tensor) -> None:
+        """One optimiser step, from this process's share of a batch."""
+        if not self.recipe.patience:
+            rate = learning_rate(self.recipe, self.step, self.steps)
+            for group in self.optimiser.param_groups:
+                group["lr"] = rate
+        self.network.train()
+        graph = self.on_gpu and processes() == 1 and len(labels) == self.recipe.batch
+        logits, loss = (self.graphed if graph else self.gradients)(images, labels)
         self.optimiser.step()
         self.score.add(logits, labels, loss)
         self.step += 1
@@ -168,25 +264,31 @@ class Training:
     def close_epoch(self) -> None:
         """Evaluate, add a point to the curve, and get ready for the next epoch."""
         running = self.score.read()
-        validation = evaluate(self.model, self.data, "validation", self.recipe.augmentation)
+        validation = evaluate(self.model, self.data, "validation", self.recipe)
         if math.isfinite(running[1]) and math.isfinite(validation[1]):
             epoch = len(self.history.curve) + 1
             self.history.curve.append(Evaluation(epoch, self.step, *running, *validation))
+            if self.recipe.patience:
+                self.plateau.step(running[0])
         else:
             self.history.diverged_at = self.step
         self.order = None
         self.score = Score(self.data.device)
 
     def state_dict(self) -> dict:
-        """All that the future depends on, in tensors and plain values."""
+        """All that the future depends on, in tensors and plain values; the same in all processes.
+
+        Processes that train together have to call it together.
+        """
         return {
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "plateau": self.plateau.state_dict(),
             "generator": self.generator.get_state(),
             "random": torch.get_rng_state(),
             "step": self.step,
             "order": self.order,
-            "score": (self.score.sums, self.score.count),
+            "score": self.score.over_processes(),
             "curve": [asdict(point) for point in self.history.curve],
             "seconds": self.history.seconds,
         }
@@ -196,12 +298,14 @@ class Training:
         device = self.data.device
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
+        self.plateau.load_state_dict(state["plateau"])
         self.generator.set_state(state["generator"])
         torch.set_rng_state(state["random"])
         self.step = state["step"]
         self.order = state["order"] if state["order"] is None else state["order"].to(device)
-        sums, self.score.count = state["score"]
-        self.score.sums = sums.to(device)
+        if is_leader():  # the sum over the processes is so the saved one, however many there are
+            sums, self.score.count = state["score"]
+            self.score.sums = sums.to(device)
         self.history = History(
             [Evaluation(**point) for point in state["curve"]], seconds=state["seconds"]
         )
@@ -234,10 +338,15 @@ def train(
 
     def keep() -> None:
         training.history.seconds = before + time.perf_counter() - clock
-        if checkpoint and checkpoint.due:
-            checkpoint.save(training.state_dict())
-            if checkpoint.out_of_time:
-                raise OutOfTime(f"stopped at iteration {training.step} of {training.steps}")
+        if checkpoint is None:
+            return
+        save, stop = leaders((checkpoint.due, checkpoint.out_of_time))
+        if save:
+            state = training.state_dict()
+            if is_leader():
+                checkpoint.save(state)
+        if stop:
+            raise OutOfTime(f"stopped at iteration {training.step} of {training.steps}")
 
     if training.step == 0:
         for callback in callbacks:
@@ -260,8 +369,9 @@ def train(
                 callback(model, data, training.step)
             keep()
     if not training.diverged:
-        training.history.clean_training_error, _ = evaluate(
-            model, data, "train", recipe.augmentation
-        )
+        training.history.clean_training_error, _ = evaluate(model, data, "train", recipe)
+        if recipe.ten_crop:
+            reestimate_statistics(model, data, recipe, training.generator)
+            training.history.ten_crop_error = evaluate_ten_crops(model, data, recipe)
     training.history.seconds = before + time.perf_counter() - clock
     return training.history

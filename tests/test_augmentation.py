@@ -6,6 +6,7 @@ import torch
 from resnet_study.augmentation import (
     Augmentation,
     colour_axes,
+    colour_moments,
     random_colour,
     random_crop,
     random_flip,
@@ -159,11 +160,26 @@ def test_colour_axes_are_eigenvectors_of_the_covariance_times_their_eigenvalues(
     images[:, 1] = images[:, 0] // 2 + images[:, 2] // 4  # correlated channels
     pixels = (images.double() / 255).transpose(0, 1).flatten(1)
     covariance = torch.cov(pixels, correction=0)
-    axes = colour_axes(images).double()
+    axes = colour_axes(colour_moments(images)[1]).double()
     for axis in axes.T:
         value = axis.norm()
         torch.testing.assert_close(covariance @ axis, value * axis, rtol=1e-4, atol=1e-7)
     assert axes.norm(dim=0).sum().item() == pytest.approx(covariance.trace().item(), rel=1e-5)
+
+
+def test_moments_of_colour_are_those_of_all_pixels():
+    images = torch.cat([_square(1300), _square(40) // 3])  # more than one part
+    pixels = images.double().transpose(0, 1).flatten(1)
+    mean, covariance = colour_moments(images)
+    torch.testing.assert_close(mean, pixels.mean(dim=1))
+    torch.testing.assert_close(covariance, torch.cov(pixels, correction=0))
+
+
+def test_moments_of_colour_do_not_depend_on_the_order_to_the_bit():
+    images = _square(2500)
+    shuffled = images[torch.randperm(len(images), generator=_generator())]
+    for one, other in zip(colour_moments(images), colour_moments(shuffled), strict=True):
+        assert torch.equal(one, other)
 
 
 def test_colour_shifts_all_pixels_of_an_image_alike():
@@ -201,6 +217,22 @@ def test_evaluation_sees_the_centre():
     images = _square(2)
     result = Augmentation(scales=(8, 12), crop=4).evaluation(images)
     assert torch.equal(result, images[:, :, 2:6, 2:6])
+
+
+def test_ten_crops_are_corners_and_centre_and_their_mirror_images():
+    images = _square(2)
+    crops = Augmentation(scales=(8, 12), crop=4).ten_crops(images)
+    places = [(0, 0), (0, 4), (4, 0), (4, 4), (2, 2)]
+    expected = torch.stack(
+        [
+            view[:, :, top : top + 4, left : left + 4]
+            for view in (images, images.flip(3))
+            for top, left in places
+        ],
+        dim=1,
+    )
+    assert crops.shape == (2, 10, 3, 4, 4)
+    assert torch.equal(crops, expected)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from conftest import random_images
 from sklearn.datasets import load_digits
 
 from resnet_study.augmentation import Augmentation
-from resnet_study.data import LOADERS, Images, hold_out, load_data, make_dataset
+from resnet_study.data import DATA_SETS, Images, hold_out, load_data, make_dataset
 from resnet_study.errors import InputError
 
 
@@ -83,7 +83,7 @@ def test_digits_have_no_test_set_to_validate_on():
 
 
 def test_an_unknown_data_set_is_refused_with_the_known_ones():
-    with pytest.raises(InputError, match=f"'mnist'.*accepted: {', '.join(LOADERS)}"):
+    with pytest.raises(InputError, match=f"'mnist'.*accepted: {', '.join(DATA_SETS)}"):
         load_data("mnist", 0)
 
 

@@ -19,9 +19,9 @@ from resnet_study.records import RecordError, read_record, write_record
 
 CHANGES = {
     "held_out": 100,
-    "stem": "imagenet",
+    "stem": "small",
     "width": 8,
-    "augmentation": Augmentation(crop_padding=2, flip=True),
+    "augmentation": Augmentation(scales=(64, 80), crop=56),
     "batch": 32,
     "epochs": 7,
     "rate": 0.01,
@@ -29,6 +29,9 @@ CHANGES = {
     "momentum": 0.5,
     "weight_decay": 0.0,
     "warmup": 5,
+    "patience": 3,
+    "precision": "bfloat16",
+    "ten_crop": True,
 }
 
 
@@ -44,8 +47,8 @@ def test_every_value_of_a_recipe_is_tried_below():
 
 @pytest.mark.parametrize("field", CHANGES)
 def test_a_runs_name_tells_what_departs_from_the_recipe(field):
-    usual = Run(get_recipe("digits"), "plain", 18, seed=0)
-    changed = Run(get_recipe("digits", **{field: CHANGES[field]}), "plain", 18, seed=0)
+    usual = Run(get_recipe("tiny-imagenet-20"), "plain", 18, seed=0)
+    changed = Run(get_recipe("tiny-imagenet-20", **{field: CHANGES[field]}), "plain", 18, seed=0)
     assert usual.name == "plain-18-seed-0"
     assert f"-{field}-" in changed.name
     assert changed.record_path() != usual.record_path()

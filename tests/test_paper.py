@@ -1,6 +1,7 @@
+import pandas as pd
 import pytest
 
-from resnet_study.paper import final_paper_errors, load_paper_curves
+from resnet_study.paper import beside_table_2, final_paper_errors, load_paper_curves
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +60,21 @@ def test_every_line_of_the_papers_figure_is_there():
     assert curves.iteration.between(0, 600_000).all()
     assert curves.error_percent.between(20, 80).all()
     assert not curves.duplicated(["family", "depth", "split", "iteration"]).any()
+
+
+def test_our_errors_stand_beside_table_2():
+    """Ten-crop errors where there are any, means over seeds, and a dash for what is not there."""
+    rows = [("plain", 18, 40.0), ("plain", 34, 41.0), ("plain", 34, 43.0), ("residual", 18, 39.0)]
+    ours = pd.DataFrame(rows, columns=["family", "depth", "ten_crop_error"])
+    ours["validation_error"] = 99.0
+    small = ours.drop(columns="ten_crop_error").iloc[:1]
+    table = beside_table_2({"ours": ours, "small": small, "none": pd.DataFrame()})
+    assert table.columns.tolist() == ["error, %", "ImageNet, Table 2", "ours", "small", "none"]
+    assert table.to_numpy().tolist() == [
+        ["plain-18", "27.94", "40.00", "99.00", "–"],
+        ["plain-34", "28.54", "42.00", "–", "–"],
+        ["ResNet-18", "27.88", "39.00", "–", "–"],
+        ["ResNet-34", "25.03", "–", "–", "–"],
+        ["plain-34 − plain-18", "+0.60", "+2.00", "–", "–"],
+        ["ResNet-34 − ResNet-18", "−2.85", "–", "–", "–"],
+    ]

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from resnet_study.augmentation import Augmentation
-from resnet_study.data import LOADERS
+from resnet_study.data import DATA_SETS
 from resnet_study.errors import InputError
 from resnet_study.recipes import RECIPES, get_recipe, learning_rate
 
@@ -61,7 +61,7 @@ def test_the_cifar_recipe_is_the_papers():
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_is_found_by_its_own_name_and_describes_itself(name):
     assert get_recipe(name).name == name
-    assert get_recipe(name).data in LOADERS
+    assert get_recipe(name).data in DATA_SETS
     assert RECIPES[name].__doc__.strip()  # shown by `resnet-study list`
 
 
@@ -71,8 +71,8 @@ def test_changes_apply_and_none_is_no_change():
 
 
 def test_an_unknown_recipe_is_refused_with_the_known_ones():
-    with pytest.raises(InputError, match=f"'imagenet'.*accepted: {', '.join(RECIPES)}"):
-        get_recipe("imagenet")
+    with pytest.raises(InputError, match=f"'mnist'.*accepted: {', '.join(RECIPES)}"):
+        get_recipe("mnist")
 
 
 @pytest.mark.parametrize(
@@ -92,12 +92,15 @@ def test_an_unknown_recipe_is_refused_with_the_known_ones():
         ("weight_decay", -1e-4, "0 or more"),
         ("stem", "large", "imagenet, small"),
         ("data", "mnist", "digits"),
+        ("patience", -1, "0 or more"),
+        ("precision", "float16", "float32, bfloat16"),
+        ("ten_crop", True, "augmentation with scales and crop"),
     ],
 )
 def test_an_impossible_value_is_refused_with_the_possible_ones(field, value, accepted):
     with pytest.raises(InputError, match=f"accepted: .*{accepted}") as refusal:
         get_recipe("digits", **{field: value})
-    assert str(value) in str(refusal.value)
+    assert str(value) in str(refusal.value) or field == "ten_crop"
 
 
 def test_the_warm_up_of_110_layers_returns_to_the_full_rate():
@@ -110,3 +113,29 @@ def test_the_warm_up_of_110_layers_returns_to_the_full_rate():
 def test_the_cifar_recipes_run_for_64000_iterations(name, images):
     recipe = get_recipe(name)
     assert recipe.epochs * math.ceil(images / recipe.batch) == pytest.approx(64_000, rel=0.005)
+
+
+def test_the_imagenet_recipe_is_the_papers():
+    recipe = get_recipe("imagenet")
+    assert recipe.augmentation == Augmentation(scales=(256, 480), crop=224, flip=True, colour=True)
+    assert (recipe.batch, recipe.rate, recipe.momentum, recipe.weight_decay) == (
+        256,
+        0.1,
+        0.9,
+        1e-4,
+    )
+    assert (recipe.stem, recipe.width, recipe.ten_crop) == ("imagenet", 64, True)
+    steps = recipe.epochs * math.ceil(1_281_167 / recipe.batch)
+    assert steps == pytest.approx(600_000, rel=0.005)
+    rates = [learning_rate(recipe, step, steps) for step in range(steps)]
+    drops = [step for step in range(1, steps) if rates[step] < rates[step - 1]]
+    assert drops == pytest.approx([150_000, 300_000], rel=0.005)
+
+
+def test_tiny_imagenet_is_the_imagenet_recipe_at_a_quarter_of_the_pixels():
+    full, tiny = get_recipe("imagenet"), get_recipe("tiny-imagenet")
+    assert tiny.augmentation.crop * 4 == full.augmentation.crop
+    assert tuple(4 * side for side in tiny.augmentation.scales) == full.augmentation.scales
+    assert tiny.drops == (1 / 3, 2 / 3) and tiny.epochs == 90
+    same = ("stem", "width", "batch", "rate", "momentum", "weight_decay", "precision", "ten_crop")
+    assert all(getattr(tiny, name) == getattr(full, name) for name in same)

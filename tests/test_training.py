@@ -1,4 +1,6 @@
 import math
+import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,14 +10,21 @@ from torch.nn import functional as F
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from resnet_study.augmentation import Augmentation
+from resnet_study.checkpoints import Checkpoint, OutOfTime
 from resnet_study.data import make_dataset
 from resnet_study.errors import InputError
 from resnet_study.models import build_model
 from resnet_study.recipes import get_recipe, learning_rate
-from resnet_study.training import choose_device, evaluate, train
+from resnet_study.training import (
+    choose_device,
+    evaluate,
+    evaluate_ten_crops,
+    forward,
+    reestimate_statistics,
+    train,
+)
 
 RECIPE = get_recipe("digits", epochs=2, batch=16)
-AS_THEY_ARE = Augmentation()
 PER_EPOCH = 4  # batches of 16 in the 50 training images of the data set
 
 
@@ -137,7 +146,7 @@ def test_evaluation_counts_every_image_once(split):
     for predicted in range(3):
         logits = [0.0, 0.0, 0.0]
         logits[predicted] = 1.0
-        error, loss = evaluate(Constant(logits), data, split, AS_THEY_ARE)
+        error, loss = evaluate(Constant(logits), data, split, RECIPE)
         right = (part.labels == predicted).double().mean().item()
         assert error == pytest.approx(100 * (1 - right))
         assert loss == pytest.approx(math.log(math.e + 2) - right, rel=1e-6)
@@ -146,7 +155,7 @@ def test_evaluation_counts_every_image_once(split):
 def test_evaluation_leaves_the_network_as_it_was(dataset):
     model = _model().train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    evaluate(model, dataset, "validation", AS_THEY_ARE)
+    evaluate(model, dataset, "validation", RECIPE)
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name])
 
@@ -208,8 +217,91 @@ def test_a_huge_rate_diverges_and_leaves_a_finite_curve(dataset):
 def test_a_last_batch_of_one_image_is_refused():
     """A four-stage net ends in 1×1 pixels on digits: batch normalisation needs two images."""
     data = make_dataset(random_images(17), random_images(5))
-    with pytest.raises(InputError, match="batch 4 leaves a last batch of one image of 17"):
+    with pytest.raises(InputError, match="a last batch of 1 of 17 images to 1 process"):
         train(_model(depth=18), data, get_recipe("digits", epochs=1, batch=4, width=1), seed=0)
+
+
+def test_on_a_plateau_the_rate_is_divided_by_ten(dataset):
+    """Nothing is learnt, so every epoch after the first is one more of the plateau."""
+    recipe = get_recipe("digits", epochs=7, batch=16, patience=2, drops=())
+    rates = []
+    hook = register_optimizer_step_pre_hook(
+        lambda optimiser, *_: rates.append(optimiser.param_groups[0]["lr"])
+    )
+    try:
+        train(Constant([1.0, 0.0, 0.0]), dataset, recipe, seed=0)
+    finally:
+        hook.remove()
+    assert rates[::PER_EPOCH] == pytest.approx([0.05, 0.05, 0.05, 0.05, 0.005, 0.005, 0.005])
+
+
+def test_a_plateau_is_remembered_over_an_interruption(dataset, tmp_path):
+    recipe = get_recipe("digits", epochs=6, batch=16, patience=1, drops=())
+    unbroken = train(_model(), dataset, recipe, seed=0)
+    file = tmp_path / "checkpoint"
+    for _ in range(3):  # one step more each time
+        with pytest.raises(OutOfTime):
+            train(
+                _model(), dataset, recipe, seed=0,
+                checkpoint=Checkpoint(file, {}, deadline=time.time()),
+            )  # fmt: skip
+    assert train(_model(), dataset, recipe, seed=0, checkpoint=Checkpoint(file, {})) == unbroken
+
+
+def test_bfloat16_rounds_the_forward_pass_and_keeps_float32_weights(dataset):
+    exact, rounded = (_model(), _model())
+    half = replace(RECIPE, precision="bfloat16")
+    images = next(dataset.evaluation_batches("train", RECIPE.augmentation))[0]
+    difference = (forward(exact, images, half) - forward(exact, images, RECIPE)).abs().max().item()
+    assert 0 < difference < 0.1
+    assert forward(exact, images, half).dtype == torch.float32
+    history = train(rounded, dataset, half, seed=0)
+    assert history.curve != train(exact, dataset, RECIPE, seed=0).curve
+    for tensor in rounded.state_dict().values():
+        assert tensor.dtype in (torch.float32, torch.int64)
+
+
+def test_statistics_are_the_averages_over_an_epochs_batches(dataset):
+    """Seen at the first batch normalisation, whose input does not depend on others."""
+    model, recipe = _model(), replace(RECIPE, batch=10)
+    train(model, dataset, RECIPE, seed=0)
+    generator = torch.Generator().manual_seed(3)
+    reestimate_statistics(model, dataset, recipe, generator)
+    again = torch.Generator().manual_seed(3)
+    order = dataset.draw_order(again)
+    batches = [
+        model.stem[0](images)
+        for images, _ in dataset.training_batches(order, 10, recipe.augmentation, again)
+    ]
+    means = torch.stack([batch.mean(dim=(0, 2, 3)) for batch in batches]).mean(dim=0)
+    variances = torch.stack([batch.var(dim=(0, 2, 3)) for batch in batches]).mean(dim=0)
+    torch.testing.assert_close(model.stem[1].running_mean, means)
+    torch.testing.assert_close(model.stem[1].running_var, variances)
+    assert model.stem[1].momentum == 0.1  # as it was
+
+
+def test_ten_crops_are_averaged_as_probabilities():
+    images = random_images(23, shape=(3, 8, 8))
+    data = make_dataset(images, images)
+    recipe = replace(RECIPE, augmentation=Augmentation(scales=(8, 12), crop=6), ten_crop=True)
+    torch.manual_seed(0)
+    model = build_model("residual", 8, classes=3, channels=3, stem="small", width=2)
+    train(model, data, replace(recipe, ten_crop=False, epochs=8), seed=0)
+    wrong = 0
+    with torch.no_grad():
+        for image, label in zip(images.images, images.labels, strict=True):
+            normal = (image[None].float() - data.mean) / data.deviation
+            crops = [
+                normal[:, :, top : top + 6, left : left + 6]
+                for top, left in [(0, 0), (0, 2), (2, 0), (2, 2), (1, 1)]
+            ]
+            crops = torch.cat(crops + [crop.flip(3) for crop in crops])
+            wrong += (model.eval()(crops).softmax(dim=1).mean(dim=0).argmax() != label).item()
+    assert 0 < wrong < 23
+    assert evaluate_ten_crops(model, data, recipe) == pytest.approx(100 * wrong / 23)
+    history = train(model, data, recipe, seed=0)
+    assert history.ten_crop_error is not None
+    assert train(model, data, replace(recipe, ten_crop=False), seed=0).ten_crop_error is None
 
 
 def test_progress_is_shown_on_demand_only(dataset, capsys):

@@ -1,0 +1,289 @@
+"""ImageNet, or any folder of pictures in its layout, read while it trains.
+
+The pictures are ``train/<class>/*.JPEG`` and ``val/<class>/*.JPEG``, as torchvision wants them.
+Processes beside the training decode, scale and crop them; colour and normalisation are done for
+a whole batch on the device.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, default_collate
+
+from resnet_study.augmentation import Augmentation, shift_colour
+from resnet_study.distributed import processes_here, share
+from resnet_study.errors import InputError
+
+View = Callable[..., tuple[Tensor, ...]]
+"""Called with an image uint8 (3, H, W), and its seed where there is one."""
+
+LAYOUT = "accepted: train/<class>/*.JPEG and val/<class>/*.JPEG"
+
+# Constants of ImageNet's training pixels in 0 to 1, red, green, blue, as widely used.
+MEAN = (0.485, 0.456, 0.406)
+DEVIATION = (0.229, 0.224, 0.225)
+# Principal components of their colours: eigenvalues, and eigenvectors in the columns.
+EIGENVALUES = (0.2175, 0.0188, 0.0045)
+EIGENVECTORS = (
+    (-0.5675, 0.7192, 0.4009),
+    (-0.5808, -0.0045, -0.8140),
+    (-0.5836, -0.6948, 0.4203),
+)
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Image files ``names`` (N), bytes relative to ``root``, and their ``labels`` int64 (N)."""
+
+    root: Path
+    names: np.ndarray  # one block of memory: reading processes would copy a list of strings
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def path(self, index: int) -> Path:
+        return self.root / os.fsdecode(self.names[index])
+
+    def read(self, index: int) -> Tensor:
+        """Decode an image to uint8 (3, H, W), whatever the colours of its file.
+
+        Raises:
+            InputError: names the file that is missing or broken.
+        """
+        from torchvision.transforms.v2.functional import pil_to_tensor  # slow to import
+
+        path = self.path(index)
+        try:
+            with Image.open(path) as image:
+                return pil_to_tensor(image.convert("RGB"))
+        # What Pillow raises on a broken file, and the system on one that has gone.
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise InputError(f"image {path} cannot be read: {error}") from error
+
+
+def scaled(image: Tensor, side: int) -> Tensor:
+    """``image`` uint8 (3, H, W) with its shorter side at ``side`` pixels."""
+    from torchvision.transforms.v2 import functional  # slow to import
+
+    return functional.resize(image, [side], antialias=True)
+
+
+def random_view(augmentation: Augmentation, image: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """A random crop of ``image``, and the α of its change of colour (3): ``seed`` decides both.
+
+    The shorter side is drawn from the whole numbers of ``scales``, both ends among them: He et al.
+    2015, section 3.4.
+    """
+    generator = torch.Generator().manual_seed(int(seed))
+
+    def draw(count: int) -> int:
+        return int(torch.randint(count, (), generator=generator))
+
+    low, high = augmentation.scales
+    image = scaled(image, low + draw(high - low + 1))
+    crop = augmentation.crop
+    top, left = (draw(side - crop + 1) for side in image.shape[1:])
+    image = image[:, top : top + crop, left : left + crop]
+    if augmentation.flip and draw(2):
+        image = image.flip(2)
+    return image, 0.1 * torch.randn(3, generator=generator)
+
+
+def clean_view(side: int, crops: Callable[[Tensor], Tensor], image: Tensor) -> tuple[Tensor]:
+    """What ``crops`` makes of ``image``, its shorter side at ``side`` pixels; nothing random."""
+    return (crops(scaled(image, side)[None])[0],)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What a process beside the training does: makes batches of ``files``, as ``view`` says."""
+
+    files: ImageFiles
+    view: View
+
+    def __getitem__(self, rows: np.ndarray) -> list[Tensor] | InputError:
+        """What ``view`` returns, and labels (n), in batches.
+
+        ``rows`` (n, 1) or (n, 2) hold the index of each image, and its seed where there is one.
+        """
+        try:
+            return default_collate(
+                [
+                    (*self.view(self.files.read(index), *seed), self.files.labels[index])
+                    for index, *seed in rows
+                ]
+            )
+        except InputError as error:
+            return error  # raised, it would arrive with a traceback in its message
+
+
+@dataclass(frozen=True)
+class ImageNet:
+    """What :class:`~resnet_study.data.Dataset` offers, for data that do not fit the device.
+
+    ``mean`` and ``deviation`` (1, 3, 1, 1) are of pixels in 0 to 255; ``colour_axes`` (3, 3)
+    are as :func:`~resnet_study.augmentation.colour_axes` returns them. All batches come
+    from a recipe's augmentation with scales and crop; an image that is missing or corrupt ends
+    them with an :class:`InputError` that names it.
+    """
+
+    train: ImageFiles
+    validation: ImageFiles
+    mean: Tensor
+    deviation: Tensor
+    colour_axes: Tensor
+
+    channels = 3
+
+    @property
+    def classes(self) -> int:
+        return int(self.train.labels.max()) + 1
+
+    @property
+    def device(self) -> torch.device:
+        """Where batches come out."""
+        return self.mean.device
+
+    def to(self, device: torch.device | str) -> "ImageNet":
+        names = ("mean", "deviation", "colour_axes")
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the names and sizes in bytes of all files.
+
+        Not over the pixels: to read 150 GB before each training takes too long, and a file that
+        was cut short or encoded anew has another size.
+        """
+        digest = hashlib.sha256()
+        for part in (self.train, self.validation):
+            for index in np.argsort(part.names):
+                path = part.path(index)
+                try:
+                    size = path.stat().st_size
+                except OSError as error:
+                    raise InputError(f"image {path} cannot be read: {error}") from error
+                digest.update(part.names[index] + f"\0{size}\n".encode())
+        return digest.hexdigest()
+
+    def draw_order(self, generator: torch.Generator) -> Tensor:
+        """A random order of the training images, and a seed for each: (N, 2).
+
+        The seeds make the augmentation independent of which process reads an image, and
+        when. ``generator`` lies on the device.
+        """
+        count, options = len(self.train), {"generator": generator, "device": self.device}
+        order = torch.randperm(count, **options)
+        return torch.stack([order, torch.randint(2**32, (count,), **options)], dim=1)
+
+    def training_batches(
+        self, order: Tensor, batch: int, augmentation: Augmentation, generator: torch.Generator
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """The training images of ``order`` (n, 2), augmented by its seeds and normalised.
+
+        Yields images float (n, 3, crop, crop) and labels (n): this process's share of each
+        batch, which has ``batch`` images but for the last. Draws nothing from ``generator``.
+        """
+        rows = map(share, order.cpu().split(batch))
+        view = partial(random_view, augmentation)
+        for images, alpha, labels in self._read(self.train, rows, view):
+            if augmentation.colour:
+                images = shift_colour(images, self.colour_axes, alpha)
+            yield self._normalise(images), labels
+
+    def evaluation_batches(
+        self, split: str, augmentation: Augmentation, batch: int = 250
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Centre crops of this process's share of the ``"train"`` or ``"validation"`` set."""
+        view = partial(clean_view, augmentation.scales[0], augmentation.evaluation)
+        for images, labels in self._read_share(getattr(self, split), batch, view):
+            yield self._normalise(images), labels
+
+    def ten_crop_batches(
+        self, augmentation: Augmentation, batch: int = 25
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """This process's share of the validation set: images (n, 10, 3, crop, crop), labels (n)."""
+        view = partial(clean_view, augmentation.scales[0], augmentation.ten_crops)
+        for crops, labels in self._read_share(self.validation, batch, view):
+            yield self._normalise(crops.flatten(0, 1)).unflatten(0, crops.shape[:2]), labels
+
+    def _normalise(self, images: Tensor) -> Tensor:
+        normal = (images.float() - self.mean) / self.deviation
+        return normal.contiguous(memory_format=torch.channels_last)  # faster convolutions
+
+    def _read_share(self, files: ImageFiles, batch: int, view: View) -> Iterator[list[Tensor]]:
+        return self._read(files, share(torch.arange(len(files))[:, None]).split(batch), view)
+
+    def _read(
+        self, files: ImageFiles, batches: Iterable[Tensor], view: View
+    ) -> Iterator[list[Tensor]]:
+        """What ``view`` makes of each of the ``batches`` (see :class:`Reader`), on the device."""
+        rows = [batch.numpy() for batch in batches if len(batch)]
+        readers = max(1, len(os.sched_getaffinity(0)) // processes_here())
+        loader = DataLoader(
+            Reader(files, view),
+            sampler=rows,
+            batch_size=None,  # an item is a batch
+            num_workers=min(readers, len(rows)) if len(rows) > 1 else 0,
+            pin_memory=self.device.type == "cuda",
+            generator=torch.Generator(),  # else it would draw from the one of the whole process
+        )
+        for batch in loader:
+            if isinstance(batch, InputError):
+                raise batch
+            yield [part.to(self.device, non_blocking=True) for part in batch]
+
+
+def _image_files(data_dir: Path, part: str) -> tuple[list[str], ImageFiles]:
+    """The classes and the images of ``part``, ``"train"`` or ``"val"``."""
+    from torchvision.datasets import ImageFolder  # slow to import
+
+    folder = data_dir / part
+    if not folder.is_dir():
+        raise InputError(
+            f"ImageNet's folder {folder} is missing; "
+            "give the folder that holds train and val with --data-dir"
+        )
+    try:
+        found = ImageFolder(folder, allow_empty=True)
+    except OSError as error:
+        raise InputError(f"{folder} holds no class folders that can be read; {LAYOUT}") from error
+    labels = torch.tensor(found.targets, dtype=torch.int64)
+    for name, label in found.class_to_idx.items():
+        if label not in labels:
+            raise InputError(f"class folder {folder / name} holds no images; {LAYOUT}")
+    above = len(os.fsencode(folder)) - len(part)
+    names = np.array([os.fsencode(path)[above:] for path, _ in found.samples])
+    return found.classes, ImageFiles(data_dir, names, labels)
+
+
+def load_imagenet(data_dir: Path) -> ImageNet:
+    """The images of ``data_dir``, on the CPU; classes are numbered in the order of their names.
+
+    Raises:
+        InputError: for a folder of another layout.
+    """
+    classes, train = _image_files(data_dir, "train")
+    validation_classes, validation = _image_files(data_dir, "val")
+    for name in sorted({*classes} ^ {*validation_classes}):
+        there, missing = ("train", "val") if name in classes else ("val", "train")
+        raise InputError(
+            f"class {name} of {data_dir / there} is missing in {data_dir / missing}; "
+            "accepted: the same classes in both"
+        )
+    shape = (1, 3, 1, 1)
+    return ImageNet(
+        train,
+        validation,
+        255 * torch.tensor(MEAN).view(shape),
+        255 * torch.tensor(DEVIATION).view(shape),
+        torch.tensor(EIGENVECTORS) * torch.tensor(EIGENVALUES),
+    )

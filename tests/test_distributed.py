@@ -1,0 +1,136 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import files_below
+
+from resnet_study.distributed import is_leader, own_gpu, processes, share
+from resnet_study.errors import InputError
+from resnet_study.experiments import Run
+from resnet_study.recipes import get_recipe
+from resnet_study.records import read_record
+
+TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+ONE = ()
+SMALL = "--depth 8 --width 1 --epochs 2 --device cpu"
+
+
+def start(processes, *arguments):
+    """Run Python with ``arguments`` under torchrun, or alone."""
+    return subprocess.run(
+        [sys.executable, *processes, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+def few_steps(processes, folder, steps):
+    """What ``few_steps.py`` measures until ``steps`` steps are done, from where it last was."""
+    output = folder / "measured.json"
+    done = start(
+        processes, Path(__file__).with_name("few_steps.py"), output, folder / "state", steps
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(output.read_text())
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """Six steps of a single process: four make an epoch."""
+    return few_steps(ONE, tmp_path_factory.mktemp("alone"), 6)
+
+
+def test_two_processes_learn_what_one_does(alone, tmp_path):
+    together = few_steps(TWO, tmp_path, 6)
+    assert (alone["processes"], together["processes"]) == (1, 2)
+    assert len(alone["losses"]) == len(together["losses"]) == 6
+    assert together["losses"] == pytest.approx(alone["losses"], rel=1e-6)
+    for key in ("squared_gradient_norms", "validation"):
+        assert together[key] == pytest.approx(alone[key], rel=1e-5)
+    assert together["images_of_epoch"] == alone["images_of_epoch"] == 32
+    assert together["curve"][0] == pytest.approx(alone["curve"][0], rel=1e-5)
+
+
+@pytest.mark.parametrize(("first", "then"), [(TWO, ONE), (ONE, TWO)], ids=["2 to 1", "1 to 2"])
+def test_a_run_goes_on_with_another_number_of_processes(first, then, alone, tmp_path):
+    early = few_steps(first, tmp_path, 3)
+    late = few_steps(then, tmp_path, 6)
+    assert early["losses"] + late["losses"] == pytest.approx(alone["losses"], rel=1e-6)
+    assert late["curve"][0] == pytest.approx(alone["curve"][0], rel=1e-5)
+
+
+def test_the_command_trains_under_torchrun_and_goes_on_alone(tmp_path):
+    arguments = ("-m", "resnet_study", "run", *SMALL.split(), "--runs-dir", tmp_path)
+    stopped = start(TWO, *arguments, "--time-budget", "0s")
+    assert stopped.returncode == 0, stopped.stderr
+    assert stopped.stdout.count("stopped at iteration 1 of 46") == 1
+    run = Run(get_recipe("digits", epochs=2, width=1), "residual", 8, seed=0)
+    assert run.state(tmp_path) == "part-trained"
+    done = start(ONE, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert files_below(tmp_path).keys() == {run.record_path(tmp_path)}
+
+
+def test_a_record_of_two_processes_is_written_once_and_says_so(tmp_path):
+    arguments = ("-m", "resnet_study", "run", *SMALL.split(), "--runs-dir", tmp_path)
+    done = start(TWO, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("recorded: ") == 1
+    (path,) = files_below(tmp_path)
+    record = read_record(path)
+    assert record["provenance"]["processes"] == 2
+    assert record["curve"]["iteration"] == [23, 46]
+    assert record["images_per_second"] > 0
+
+
+def test_a_mistake_under_torchrun_is_told_once(tmp_path):
+    wrong = start(
+        TWO, "-m", "resnet_study", "run", "--recipe", "imagenet", "--device", "cpu",
+        "--data-dir", tmp_path / "nowhere", "--runs-dir", tmp_path / "runs",
+    )  # fmt: skip
+    assert wrong.returncode != 0
+    lines = [line for line in wrong.stderr.splitlines() if line.startswith("resnet-study:")]
+    assert len(lines) == 1 and "nowhere" in lines[0]
+    assert not files_below(tmp_path / "runs")
+
+
+def torchrun(monkeypatch, rank, count):
+    """Make this process look like one of ``count`` that torchrun started on one machine."""
+    variables = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}
+    for name, value in {"TORCHELASTIC_RUN_ID": "test", **variables}.items():
+        monkeypatch.setenv(name, str(value))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8])
+def test_shares_are_the_whole_and_differ_by_one_at_most(count, monkeypatch):
+    shares = []
+    for rank in range(count):
+        torchrun(monkeypatch, rank, count)
+        shares.append(share(torch.arange(20)))
+    assert torch.cat(shares).tolist() == list(range(20))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_one_process_is_the_leader(monkeypatch):
+    assert is_leader() and processes() == 1
+    torchrun(monkeypatch, 1, 2)
+    assert not is_leader() and processes() == 2
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+    count = torch.cuda.device_count() + 1
+    torchrun(monkeypatch, 0, count)
+    with pytest.raises(InputError, match=f"{count} processes on a machine with {count - 1} GPUs"):
+        own_gpu()
+
+
+def test_a_whole_experiment_is_refused_under_torchrun(command, monkeypatch):
+    torchrun(monkeypatch, 0, 2)
+    status, _, error = command("run", "--experiment", "fig2")
+    assert status == 2
+    assert "--experiment does not go with torchrun" in error
