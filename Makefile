@@ -6,7 +6,7 @@ KILLS ?= 50
 PORT ?= 8000
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-NOTEBOOKS := train fig2 reproduction
+NOTEBOOKS := train fig2 reproduction speed
 # Hooks find their tools in the environment. One that mends a file fails; run again, it passes.
 HOOKS := PATH="$$(cd $(BIN) && pwd):$$PATH" pre-commit run
 
@@ -50,8 +50,11 @@ notebooks: setup  ## execute the committed notebooks again, from the committed r
 	  mv _build/executed/$$name.ipynb notebooks/ || exit 1; done
 	@$(HOOKS) --files notebooks/* >/dev/null || $(HOOKS) --files notebooks/*
 
-benchmark: setup  ## compare the training loop with a stock one, side by side
-	@$(BIN)/python benchmarks/training_loop.py
+benchmark: setup  ## compare the training loop with stock ones (DATA_DIR=: on pictures too)
+	@$(BIN)/python benchmarks/training_loop.py --recipe digits --rounds 20
+ifdef DATA_DIR
+	@$(BIN)/python benchmarks/training_loop.py --recipe tiny-imagenet-20 --data-dir '$(DATA_DIR)'
+endif
 
 killing: setup  ## kill a training 50 times (KILLS=50), also while it saves; compare to the bit
 	@$(BIN)/python tests/killing.py $(KILLS)

@@ -30,6 +30,11 @@ class Augmentation:
         require_at_least("crop_padding", self.crop_padding, 0)
         if (self.scales is None) != (self.crop is None):
             raise InputError("scales and crop go together; accepted: both or neither")
+        if self.scales and not 0 < self.crop <= self.scales[0] <= self.scales[1]:
+            raise InputError(
+                f"crop {self.crop} of scales {self.scales} is impossible; "
+                "accepted: a crop within the lower scale, which is within the upper"
+            )
 
     def training(self, images: Tensor, colour_axes: Tensor, generator: torch.Generator) -> Tensor:
         """Augment images (N, C, H, W) at random; H and W become ``crop`` if that is given."""
@@ -133,7 +138,7 @@ def colour_moments(images: Tensor) -> tuple[Tensor, Tensor]:
     channels = images.shape[1]
     sums = torch.zeros(channels, dtype=torch.float64, device=images.device)
     products = torch.zeros(channels, channels, dtype=torch.float64, device=images.device)
-    for part in images.split(1000):  # a float64 copy of all of them would be too large
+    for part in images.split(50):  # whose float64 copy fits the cache
         pixels = part.transpose(0, 1).flatten(1).double()
         sums += pixels.sum(dim=1)
         products += pixels @ pixels.T

@@ -289,13 +289,13 @@ class Experiment:
         runs = self.runs(recipe, seeds, **changes)
         return [run.record_path(runs_dir) for run in runs if run.state(runs_dir) == "recorded"]
 
-    def records(self, runs_dir: Path = paths.RUNS, *which: object) -> list[Path]:
+    def records(self, runs_dir: Path = paths.RUNS, *which, **changes) -> list[Path]:
         """The same, for a chapter that cannot do without.
 
         Raises:
             RecordError: if there is none, or one is damaged.
         """
-        found = self.recorded(runs_dir, *which)
+        found = self.recorded(runs_dir, *which, **changes)
         if not found:
             raise RecordError(f"no record of experiment {self.name} in {runs_dir}")
         return found

@@ -30,7 +30,8 @@ LAYOUT = "accepted: train/<class>/*.JPEG and val/<class>/*.JPEG"
 # Constants of ImageNet's training pixels in 0 to 1, red, green, blue, as widely used.
 MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
-# Principal components of their colours: eigenvalues, and eigenvectors in the columns.
+# Principal components of their colours: eigenvalues, and eigenvectors in the columns. As used
+# since AlexNet, though the eigenvalues add up to more than the variances above.
 EIGENVALUES = (0.2175, 0.0188, 0.0045)
 EIGENVECTORS = (
     (-0.5675, 0.7192, 0.4009),

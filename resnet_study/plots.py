@@ -11,10 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from resnet_study.tables import NETWORKS
+from resnet_study.benchmarks import LOOPS
+from resnet_study.tables import NETWORKS, network
 
 DEPTH_COLOURS = {18: "#0072B2", 34: "#D55E00"}  # Okabe & Ito: told apart by any eye
 OTHER_DEPTHS = "#009E73"
+LOOP_COLOURS = {"stock": "#D55E00", "resident": "#0072B2", "ours": "#009E73"}  # theirs too
 WIDTHS = {"training": 0.9, "validation": 2.4}  # thin and bold, as in the post
 
 
@@ -125,4 +127,32 @@ def curve(curves: pd.DataFrame, title: str) -> Figure:
     figure, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")
     _panel(axes, long_curves(curves).drop(columns="seed"))
     axes.set_title(title)
+    return figure
+
+
+def speeds(measured: pd.DataFrame, title: str) -> Figure:
+    """Images per second of each network and loop: medians, with lines from lowest to highest.
+
+    ``measured`` is a table of :func:`resnet_study.benchmarks.load_speeds`.
+    """
+    networks = list(measured.groupby(["family", "depth"], sort=False).groups)
+    figure, axes = plt.subplots(figsize=(7.2, 1.3 + 0.75 * len(networks)), layout="constrained")
+    for place, (loop, bars) in enumerate(measured.groupby("loop", sort=False)):
+        middle = bars.images_per_second
+        drawn = axes.barh(
+            [row + 0.27 * (place - 1) for row in range(len(networks))],
+            middle,
+            height=0.25,
+            color=LOOP_COLOURS[loop],
+            label=LOOPS[loop],
+            xerr=[middle - bars.lowest, bars.highest - middle],
+            error_kw={"elinewidth": 1, "ecolor": "#444444"},
+        )
+        axes.bar_label(drawn, [f"{speed:,.0f}" for speed in middle], padding=6, fontsize=9)
+    axes.set_yticks(range(len(networks)), [network(*name) for name in networks])
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.grid(axis="y", visible=False)
+    axes.set(xlabel="images per second", title=title)
+    figure.legend(loc="outside lower center", ncols=len(LOOPS))
     return figure

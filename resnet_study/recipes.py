@@ -51,8 +51,9 @@ class Recipe:
         require_at_least("batch", self.batch, 2)  # batch normalisation needs two images
         if not 0 < self.rate < float("inf"):
             raise InputError(f"rate {self.rate} is impossible; accepted: above 0")
-        if self.ten_crop and self.augmentation.crop is None:
-            raise InputError("ten_crop needs a crop; accepted: augmentation with scales and crop")
+        if self.augmentation.crop is None and (self.ten_crop or self.data == "imagenet"):
+            needy = "ten_crop" if self.ten_crop else "imagenet"
+            raise InputError(f"{needy} needs a crop; accepted: augmentation with scales and crop")
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:

@@ -5,8 +5,10 @@ from pathlib import Path
 import pandas as pd
 
 from resnet_study import paths
+from resnet_study.benchmarks import LOOPS, load_speeds
 from resnet_study.effects import FIG2_EFFECTS, Effect, verdict
 from resnet_study.experiments import Experiment
+from resnet_study.records import read_record
 from resnet_study.statistics import Estimate, estimate
 
 NETWORKS = {"plain": "plain", "residual": "ResNet"}
@@ -114,6 +116,54 @@ def effects(runs: pd.DataFrame) -> pd.DataFrame:
                 "n": measured.n,
                 "claimed": f"{effect.claimed} ({effect.claim})",
                 "verdict": verdict(effect, measured),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def speeds(measured: pd.DataFrame) -> pd.DataFrame:
+    """One row a network and loop of :func:`resnet_study.benchmarks.load_speeds`, as text."""
+    rows = []
+    for (family, depth), loops in measured.groupby(["family", "depth"], sort=False):
+        fastest = loops.set_index("loop").images_per_second["ours"]
+        for loop in loops.itertuples():
+            row = {
+                "network": network(family, depth),
+                "loop": LOOPS[loop.loop],
+                "images/s [lowest, highest]": f"{loop.images_per_second:,.0f} "
+                f"[{loop.lowest:,.0f}, {loop.highest:,.0f}]",
+                "ms a step": f"{loop.step_ms:.3g}",
+                "ours is faster by": f"{fastest / loop.images_per_second:.2f}×",
+                "of the floor's speed": f"{100 * loop.floor_fraction:.0f} %",
+            }
+            if pd.notna(loop.peak_memory_bytes):
+                row["peak memory, GiB"] = f"{loop.peak_memory_bytes / 2**30:.2f}"
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def measurements(results: list[Path]) -> pd.DataFrame:
+    """One row a result of a benchmark: what was measured where, and the floor's two speeds.
+
+    The last column is the time of Fig. 2 at the speed of our loop, without evaluations.
+    """
+    rows = []
+    for path in results:
+        result, ours = read_record(path), load_speeds(path).query("loop == 'ours'")
+        images = result["epochs"] * result["training_images"]
+        rows.append(
+            {
+                "recipe": result["recipe"],
+                "device": result["provenance"]["device"]["name"],
+                "cores": result["cores"],
+                "torch": result["provenance"]["packages"]["torch"],
+                "measured on": result["started"][:10],
+                "batch": result["batch"],
+                "precision": result["precision"],
+                "rounds × steps": f"{result['rounds']} × {result['steps']}",
+                "TFLOP/s": f"{result['flops_per_second'] / 1e12:.3g}",
+                "GB/s": f"{result['bytes_per_second'] / 1e9:.3g}",
+                "Fig. 2 once, minutes": f"{(images / ours.images_per_second).sum() / 60:.3g}",
             }
         )
     return pd.DataFrame(rows)

@@ -113,15 +113,22 @@ def forward(model: nn.Module, images: Tensor, recipe: Recipe) -> Tensor:
 
     bfloat16 needs no scaling of the loss, as its exponents reach as far as float32's.
     """
-    with in_precision(recipe, images.device):
+    half = recipe.precision == "bfloat16"
+    # A weight is used once in a pass: nothing to cache.
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=half, cache_enabled=False):
         return model(images).float()
 
 
-def in_precision(recipe: Recipe, device: torch.device) -> torch.autocast:
-    """The context of a forward pass in the recipe's precision."""
-    half = recipe.precision == "bfloat16"
-    # A weight is used once in a pass: nothing to cache.
-    return torch.autocast(device.type, torch.bfloat16, enabled=half, cache_enabled=False)
+class Forward(nn.Module):
+    """:func:`forward` as a module, for what wants one."""
+
+    def __init__(self, model: nn.Module, recipe: Recipe):
+        super().__init__()
+        self.model = model
+        self.recipe = recipe
+
+    def forward(self, images: Tensor) -> Tensor:
+        return forward(self.model, images, self.recipe)
 
 
 @torch.no_grad()
@@ -163,8 +170,7 @@ def reestimate_statistics(
     """
     order = data.draw_order(generator)
     batches = data.training_batches(order, recipe.batch, recipe.augmentation, generator)
-    with in_precision(recipe, data.device):
-        update_bn(batches, model)
+    update_bn(batches, Forward(model, recipe))
     average_statistics(model)
 
 

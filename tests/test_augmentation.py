@@ -168,7 +168,7 @@ def test_colour_axes_are_eigenvectors_of_the_covariance_times_their_eigenvalues(
 
 
 def test_moments_of_colour_are_those_of_all_pixels():
-    images = torch.cat([_square(1300), _square(40) // 3])  # more than one part
+    images = torch.cat([_square(73), _square(40) // 3])  # more than one part
     pixels = images.double().transpose(0, 1).flatten(1)
     mean, covariance = colour_moments(images)
     torch.testing.assert_close(mean, pixels.mean(dim=1))
@@ -236,7 +236,16 @@ def test_ten_crops_are_corners_and_centre_and_their_mirror_images():
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"crop_padding": -1}, {"scales": (8, 12)}, {"crop": 7}], ids=str
+    "arguments",
+    [
+        {"crop_padding": -1},
+        {"scales": (8, 12)},
+        {"crop": 7},
+        {"scales": (8, 12), "crop": 9},
+        {"scales": (12, 8), "crop": 7},
+        {"scales": (8, 12), "crop": 0},
+    ],
+    ids=str,
 )
 def test_an_impossible_augmentation_is_refused(arguments):
     with pytest.raises(InputError, match="accepted"):

@@ -2,39 +2,41 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
+import few_steps
 import pytest
 import torch
 from conftest import files_below
 
 from resnet_study.distributed import is_leader, own_gpu, processes, share
 from resnet_study.errors import InputError
-from resnet_study.experiments import Run
+from resnet_study.experiments import Run, perform
 from resnet_study.recipes import get_recipe
 from resnet_study.records import read_record
 
-TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-ONE = ()
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 SMALL = "--depth 8 --width 1 --epochs 2 --device cpu"
 
 
-def start(processes, *arguments):
-    """Run Python with ``arguments`` under torchrun, or alone."""
+def start(*arguments):
+    """Run Python with ``arguments`` in two processes that torchrun starts."""
     return subprocess.run(
-        [sys.executable, *processes, *map(str, arguments)],
+        [sys.executable, *TORCHRUN, *map(str, arguments)],
         capture_output=True,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
 
 
-def few_steps(processes, folder, steps):
+def measure_alone(folder, steps):
     """What ``few_steps.py`` measures until ``steps`` steps are done, from where it last was."""
+    return few_steps.measure(folder / "state", steps)
+
+
+def measure_together(folder, steps):
+    """The same in two processes."""
     output = folder / "measured.json"
-    done = start(
-        processes, Path(__file__).with_name("few_steps.py"), output, folder / "state", steps
-    )
+    done = start(few_steps.__file__, output, folder / "state", steps)
     assert done.returncode == 0, done.stderr
     return json.loads(output.read_text())
 
@@ -42,11 +44,11 @@ def few_steps(processes, folder, steps):
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     """Six steps of a single process: four make an epoch."""
-    return few_steps(ONE, tmp_path_factory.mktemp("alone"), 6)
+    return measure_alone(tmp_path_factory.mktemp("alone"), 6)
 
 
 def test_two_processes_learn_what_one_does(alone, tmp_path):
-    together = few_steps(TWO, tmp_path, 6)
+    together = measure_together(tmp_path, 6)
     assert (alone["processes"], together["processes"]) == (1, 2)
     assert len(alone["losses"]) == len(together["losses"]) == 6
     assert together["losses"] == pytest.approx(alone["losses"], rel=1e-6)
@@ -56,29 +58,31 @@ def test_two_processes_learn_what_one_does(alone, tmp_path):
     assert together["curve"][0] == pytest.approx(alone["curve"][0], rel=1e-5)
 
 
-@pytest.mark.parametrize(("first", "then"), [(TWO, ONE), (ONE, TWO)], ids=["2 to 1", "1 to 2"])
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [(measure_together, measure_alone), (measure_alone, measure_together)],
+    ids=["2 to 1", "1 to 2"],
+)
 def test_a_run_goes_on_with_another_number_of_processes(first, then, alone, tmp_path):
-    early = few_steps(first, tmp_path, 3)
-    late = few_steps(then, tmp_path, 6)
+    early, late = first(tmp_path, 3), then(tmp_path, 6)
     assert early["losses"] + late["losses"] == pytest.approx(alone["losses"], rel=1e-6)
     assert late["curve"][0] == pytest.approx(alone["curve"][0], rel=1e-5)
 
 
 def test_the_command_trains_under_torchrun_and_goes_on_alone(tmp_path):
     arguments = ("-m", "resnet_study", "run", *SMALL.split(), "--runs-dir", tmp_path)
-    stopped = start(TWO, *arguments, "--time-budget", "0s")
+    stopped = start(*arguments, "--time-budget", "0s")
     assert stopped.returncode == 0, stopped.stderr
     assert stopped.stdout.count("stopped at iteration 1 of 46") == 1
     run = Run(get_recipe("digits", epochs=2, width=1), "residual", 8, seed=0)
     assert run.state(tmp_path) == "part-trained"
-    done = start(ONE, *arguments)
-    assert done.returncode == 0, done.stderr
+    perform(run, device="cpu", runs_dir=tmp_path)
     assert files_below(tmp_path).keys() == {run.record_path(tmp_path)}
 
 
 def test_a_record_of_two_processes_is_written_once_and_says_so(tmp_path):
     arguments = ("-m", "resnet_study", "run", *SMALL.split(), "--runs-dir", tmp_path)
-    done = start(TWO, *arguments)
+    done = start(*arguments)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("recorded: ") == 1
     (path,) = files_below(tmp_path)
@@ -90,7 +94,7 @@ def test_a_record_of_two_processes_is_written_once_and_says_so(tmp_path):
 
 def test_a_mistake_under_torchrun_is_told_once(tmp_path):
     wrong = start(
-        TWO, "-m", "resnet_study", "run", "--recipe", "imagenet", "--device", "cpu",
+        "-m", "resnet_study", "run", "--recipe", "imagenet", "--device", "cpu",
         "--data-dir", tmp_path / "nowhere", "--runs-dir", tmp_path / "runs",
     )  # fmt: skip
     assert wrong.returncode != 0

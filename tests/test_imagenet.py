@@ -248,6 +248,14 @@ def test_both_ends_of_the_scales_are_drawn_and_nothing_else(alone):
     assert 15 < whole.sum() < 45
 
 
+def test_every_place_of_a_crop_is_drawn_and_nothing_else(alone):
+    pixels = np.random.default_rng(0).integers(0, 256, (29, 31, 3), dtype=np.uint8)
+    views = _pixels(_repeated(alone(pixels), Augmentation(scales=(29, 29), crop=29), 60))
+    places = [pixels[:, left : left + 29].transpose(2, 0, 1) for left in range(3)]
+    drawn = [(np.abs(views - place).max(axis=(1, 2, 3)) < 1e-3).sum() for place in places]
+    assert min(drawn) > 10 and sum(drawn) == 60
+
+
 def test_colour_moves_along_the_principal_axes(alone):
     """The α of Krizhevsky et al. 2012, found again from the pixels, are normal of deviation 0.1."""
     data = alone(np.full((40, 40, 3), 128, dtype=np.uint8))

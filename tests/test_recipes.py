@@ -139,3 +139,8 @@ def test_tiny_imagenet_is_the_imagenet_recipe_at_a_quarter_of_the_pixels():
     assert tiny.drops == (1 / 3, 2 / 3) and tiny.epochs == 90
     same = ("stem", "width", "batch", "rate", "momentum", "weight_decay", "precision", "ten_crop")
     assert all(getattr(tiny, name) == getattr(full, name) for name in same)
+
+
+def test_imagenet_without_a_crop_is_refused():
+    with pytest.raises(InputError, match="imagenet needs a crop"):
+        get_recipe("imagenet", ten_crop=False, augmentation=Augmentation())
