@@ -12,6 +12,7 @@ from resnet_study.recipes import RECIPES
 from resnet_study.records import read_record
 
 TINY = ["run", "--depth", "8", "--epochs", "1", "--width", "1", "--device", "cpu"]
+STATUS = ["status", "fig2", "--recipe", "digits"]
 
 
 def _assert_refused(result, *words):
@@ -34,6 +35,8 @@ def _assert_refused(result, *words):
         ("--recipe x", ["'x'", *RECIPES]),
         ("--shortcut D", ["'D'", "A, B, C"]),
         ("--family plain --shortcut B", ["no shortcuts"]),
+        ("--precision int8", ["'int8'", "float32, bfloat16"]),
+        ("--patience -1", ["-1", "0 or more"]),
         ("--epochs 0", ["0", "1 or more"]),
         ("--epochs -1", ["-1", "1 or more"]),
         ("--epochs few", ["few", "integer"]),
@@ -198,7 +201,9 @@ def test_status_counts_recorded_missing_and_stale_runs(command, tmp_path):
     status, out, _ = command("status", "--runs-dir", tmp_path)
     assert status == 0
     assert _counts(out) == {"runs": 20, "recorded": 0, "missing": 20, "stale": 0}
-    status, out, _ = command("status", "--seeds", "8-9", "--runs-dir", tmp_path)
+    status, out, _ = command(
+        "status", "fig2", "--recipe", "digits", "--seeds", "8-9", "--runs-dir", tmp_path
+    )
     assert _counts(out) == {"runs": 8, "recorded": 0, "missing": 8, "stale": 0}
     assert out.count("-seed-9") == 4
 
@@ -207,7 +212,9 @@ def test_status_tells_the_state_of_every_run(command, tmp_path, tiny_record):
     stale = tmp_path / "state" / "digits" / "plain-18-seed-2.json"
     stale.parent.mkdir(parents=True)
     stale.write_bytes(tiny_record.read_bytes())  # whole, but of another run than its name says
-    _, out, _ = command("status", "--seeds", "2", "--runs-dir", tmp_path / "state")
+    _, out, _ = command(
+        "status", "fig2", "--recipe", "digits", "--seeds", "2", "--runs-dir", tmp_path / "state"
+    )
     assert _counts(out) == {"runs": 4, "recorded": 0, "missing": 3, "stale": 1}
     states = {line.split()[1]: line.split()[0] for line in out.splitlines()[1:]}
     assert states["plain-18-seed-2"] == "stale"
@@ -231,3 +238,33 @@ def test_every_command_explains_itself(command, name):
 @pytest.mark.parametrize("seeds", ["0", "5,5", "5-6"])
 def test_too_few_seeds_to_decide_anything_are_refused_before_training(command, seeds):
     _assert_refused(command("reproduce", "--seeds", seeds), seeds, "3 or more")
+
+
+def test_status_counts_the_runs_of_every_experiment_and_recipe(tmp_path, command):
+    status, out, err = command("status", "--runs-dir", tmp_path)
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert len(lines) == sum(len(experiment.recipes) for experiment in EXPERIMENTS.values())
+    assert lines[0] == "fig2 on digits, 20 runs: 0 recorded, 0 part-trained, 20 missing, 0 stale"
+
+
+def test_status_of_one_experiment_names_its_runs(tmp_path, command):
+    status, out, err = command(
+        "status", "fig2", "--recipe", "imagenet", "--seeds", "7", "--runs-dir", tmp_path
+    )
+    assert (status, err) == (0, "")
+    assert [line.split() for line in out.splitlines()[1:]] == [
+        ["missing", f"{family}-{depth}-seed-7"]
+        for depth in (18, 34)
+        for family in ("plain", "residual")
+    ]
+
+
+def test_precision_and_plateau_are_options_of_a_run(tmp_path, command):
+    arguments = [*TINY, "--runs-dir", tmp_path, "--precision", "bfloat16", "--patience", "3"]
+    status, out, err = command(*arguments)
+    assert (status, err) == (0, "")
+    (record,) = tmp_path.rglob("*.json")
+    recipe = read_record(record)["config"]["recipe"]
+    assert (recipe["precision"], recipe["patience"]) == ("bfloat16", 3)
+    assert "precision-bfloat16" in record.name

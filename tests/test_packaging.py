@@ -14,6 +14,9 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from resnet_study.experiments import EXPERIMENTS
+from resnet_study.queue import parse_duration
+
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 GROUPS = PROJECT["optional-dependencies"]
@@ -181,3 +184,32 @@ def test_no_tracked_file_names_a_path_of_one_machine():
 def test_no_tracked_file_is_large():
     large = [path.name for path in tracked_files() if path.stat().st_size > LARGEST]
     assert large == []
+
+
+def test_the_slurm_array_trains_each_run_of_figure_2_once(tmp_path):
+    """Started as Slurm would, with a ``torchrun`` that says what it was asked for."""
+    torchrun = tmp_path / "torchrun"
+    torchrun.write_text('#!/bin/sh\necho "$@"\n')
+    torchrun.chmod(0o755)
+    array = re.search(r"--array=0-(\d+)", read("book/fig2.sbatch"))
+    runs = []
+    for task in range(int(array[1]) + 1):
+        given = {"SLURM_ARRAY_TASK_ID": str(task), "IMAGENET": "/images", "RUNS": "/runs"}
+        said = subprocess.run(
+            ["bash", ROOT / "book" / "fig2.sbatch"],
+            env={"PATH": f"{tmp_path}:/usr/bin:/bin", **given},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        options = dict(
+            zip(said[said.index("run") + 1 :: 2], said[said.index("run") + 2 :: 2], strict=True)
+        )
+        assert {options["--data-dir"], options["--runs-dir"]} == {"/images", "/runs"}
+        assert parse_duration(options["--time-budget"]) > 0
+        names = ("--family", "--depth", "--seed")
+        runs.append((options["--recipe"], *(options[name] for name in names)))
+    expected = EXPERIMENTS["fig2"].runs("imagenet")
+    assert sorted(runs) == sorted(
+        ("imagenet", run.family, str(run.depth), str(run.seed)) for run in expected
+    )

@@ -1,8 +1,12 @@
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
 from resnet_study import tables
 from resnet_study.effects import FIG2_EFFECTS, compare
+from resnet_study.experiments import EXPERIMENTS
+from resnet_study.records import write_record
 from resnet_study.statistics import Estimate, estimate
 
 
@@ -94,3 +98,33 @@ def test_what_one_seed_cannot_tell_is_left_out():
     assert tables.mean_and_deviation(one) == "2.00"
     assert tables.mean_and_interval(one) == "+2.00 [–]"
     assert tables.mean_and_deviation(none) == tables.mean_and_interval(none) == "–"
+
+
+def test_costs_are_means_over_the_runs_of_a_network_on_a_device():
+    runs = pd.DataFrame(
+        {
+            "recipe": "digits",
+            "family": ["plain", "plain", "plain"],
+            "depth": 18,
+            "device": ["CPU", "CPU", "GPU"],
+            "seconds": [60.0, 180.0, 6.0],
+            "images_per_second": [100.0, 300.0, 5000.4],
+        }
+    )
+    rows = tables.costs(runs).to_numpy().tolist()
+    assert rows == [
+        ["digits", "plain-18", "CPU", 2, "2", "200"],
+        ["digits", "plain-18", "GPU", 1, "0.1", "5000"],
+    ]
+
+
+def test_what_is_missing_is_told_with_the_command_that_trains_it(tmp_path):
+    experiment = replace(EXPERIMENTS["fig2"], depths=(8,), families=("plain",), seeds=(0, 1))
+    text = tables.coverage(experiment, "digits", tmp_path)
+    assert "0 of the 2 runs" in text
+    assert "`resnet-study run --experiment fig2 --recipe digits`" in text
+    for run in experiment.runs():
+        write_record(run.record_path(tmp_path), {"config": run.config})
+    text = tables.coverage(experiment, "digits", tmp_path)
+    assert "2 of the 2 runs" in text
+    assert "resnet-study run" not in text
