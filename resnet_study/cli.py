@@ -41,7 +41,7 @@ def cli():
 @click.option("--width", type=int, help="Channels of the first stage, instead of the recipe's.")
 @click.option("--batch", type=int, help="Images a step, instead of the recipe's.")
 @click.option("--rate", type=float, help="Learning rate, instead of the recipe's.")
-@click.option("--precision", help="float32 or bfloat16, instead of the recipe's.")
+@click.option("--precision", help="Of convolutions, instead of the recipe's.")
 @click.option("--patience", type=int, help="Epochs of a plateau, instead of the recipe's drops.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @RUNS_DIR

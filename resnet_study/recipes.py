@@ -10,7 +10,7 @@ from resnet_study.data import DATA_SETS
 from resnet_study.errors import InputError, require_at_least, require_integers, require_one_of
 from resnet_study.models import STEMS
 
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Recipe:
     weight_decay: float = 1e-4
     warmup: int = 0  # steps at a tenth of the rate, before it
     patience: int = 0  # if not 0: drop after so many epochs of no lower training error, instead
-    precision: str = "float32"  # of the forward pass; weights and statistics are always float32
+    precision: str = "float32"  # of convolutions; weights and statistics are always float32
     ten_crop: bool = False  # at the end, the validation error over ten crops of each image
 
     def __post_init__(self):
@@ -141,7 +141,7 @@ def imagenet() -> Recipe:
         epochs=120,
         rate=0.1,
         drops=(1 / 4, 1 / 2),
-        precision="bfloat16",
+        precision="tensorfloat32",
         ten_crop=True,
     )
 

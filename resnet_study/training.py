@@ -112,6 +112,7 @@ def forward(model: nn.Module, images: Tensor, recipe: Recipe) -> Tensor:
     """Logits (n, classes) in float32; the pass is in the recipe's precision.
 
     bfloat16 needs no scaling of the loss, as its exponents reach as far as float32's.
+    TensorFloat32 is a way in which GPUs multiply float32: elsewhere it is float32 itself.
     """
     half = recipe.precision == "bfloat16"
     # A weight is used once in a pass: nothing to cache.
@@ -201,6 +202,8 @@ class Training:
                 "normalisation needs them"
             )
         self.on_gpu = data.device.type == "cuda"
+        torch.backends.cudnn.allow_tf32 = recipe.precision == "tensorfloat32"
+        torch.backends.cuda.matmul.allow_tf32 = recipe.precision == "tensorfloat32"
         layout = torch.channels_last if self.on_gpu else torch.preserve_format
         self.model = model.to(data.device, memory_format=layout)
         self.network = parallel(self.model)

@@ -35,7 +35,7 @@ def _assert_refused(result, *words):
         ("--recipe x", ["'x'", *RECIPES]),
         ("--shortcut D", ["'D'", "A, B, C"]),
         ("--family plain --shortcut B", ["no shortcuts"]),
-        ("--precision int8", ["'int8'", "float32, bfloat16"]),
+        ("--precision int8", ["'int8'", "float32, tensorfloat32"]),
         ("--patience -1", ["-1", "0 or more"]),
         ("--epochs 0", ["0", "1 or more"]),
         ("--epochs -1", ["-1", "1 or more"]),

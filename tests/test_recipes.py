@@ -93,7 +93,7 @@ def test_an_unknown_recipe_is_refused_with_the_known_ones():
         ("stem", "large", "imagenet, small"),
         ("data", "mnist", "digits"),
         ("patience", -1, "0 or more"),
-        ("precision", "float16", "float32, bfloat16"),
+        ("precision", "float16", "float32, tensorfloat32, bfloat16"),
         ("ten_crop", True, "augmentation with scales and crop"),
     ],
 )
