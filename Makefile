@@ -51,7 +51,7 @@ notebooks: setup  ## execute the committed notebooks again, from the committed r
 	@$(HOOKS) --files notebooks/* >/dev/null || $(HOOKS) --files notebooks/*
 
 benchmark: setup  ## compare the training loop with stock ones (DATA_DIR=: on pictures too)
-	@$(BIN)/python benchmarks/training_loop.py --recipe digits --rounds 20
+	@$(BIN)/python benchmarks/training_loop.py --recipe digits --rounds 30
 ifdef DATA_DIR
 	@$(BIN)/python benchmarks/training_loop.py --recipe tiny-imagenet-20 --data-dir '$(DATA_DIR)'
 endif

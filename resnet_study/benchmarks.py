@@ -1,6 +1,6 @@
 """Results of ``benchmarks/training_loop.py``: how fast three training loops are on a device.
 
-One JSON file a device and recipe, sealed like a record.
+One JSON file a device, recipe and precision, sealed like a record.
 """
 
 import re
@@ -15,10 +15,10 @@ from resnet_study.records import read_record
 LOOPS = {"stock": "(a) stock", "resident": "(b) stock, data resident", "ours": "(c) ours"}
 
 
-def result_path(folder: Path, device: str, recipe: str) -> Path:
-    """Where the result of ``recipe`` on the device of that name belongs."""
+def result_path(folder: Path, device: str, recipe: str, precision: str) -> Path:
+    """Where the result of ``recipe`` in ``precision`` on the device of that name belongs."""
     name = re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-")
-    return Path(folder) / f"{name}-{recipe}.json"
+    return Path(folder) / f"{name}-{recipe}-{precision}.json"
 
 
 def find_results(folder: Path = paths.BENCHMARKS) -> list[Path]:
@@ -59,8 +59,9 @@ def load_speeds(path: Path) -> pd.DataFrame:
 
 
 def title(result: dict) -> str:
-    """``digits on NVIDIA H200``."""
-    return f"{result['recipe']} on {result['provenance']['device']['name']}"
+    """``digits in float32 on NVIDIA H200``."""
+    device = result["provenance"]["device"]["name"]
+    return f"{result['recipe']} in {result['precision']} on {device}"
 
 
 def coverage(results: list[Path]) -> str:
@@ -72,5 +73,6 @@ def coverage(results: list[Path]) -> str:
     return (
         f"{text} **No GPU has been measured yet.** On a machine with one, this does it: "
         "`python benchmarks/training_loop.py --device cuda --recipe tiny-imagenet "
-        "--data-dir FOLDER`, where FOLDER holds `tiny-imagenet-200`."
+        "--data-dir FOLDER`, where FOLDER holds `tiny-imagenet-200`; with `--precision bfloat16` "
+        "in mixed precision."
     )

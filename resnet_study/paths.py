@@ -5,7 +5,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 RUNS = ROOT / "data" / "runs"  # committed records, one file a run
-BENCHMARKS = ROOT / "data" / "benchmarks"  # committed results, one file a device and recipe
+BENCHMARKS = ROOT / "data" / "benchmarks"  # committed results of benchmarks/
 PAPER = ROOT / "data" / "paper"  # curves of He et al. 2015
 DOWNLOADS = ROOT / "data" / "downloads"  # data sets fetched by torchvision; not committed
 BUILD = ROOT / "_build"  # the rendered book; not committed

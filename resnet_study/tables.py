@@ -132,7 +132,7 @@ def speeds(measured: pd.DataFrame) -> pd.DataFrame:
                 "loop": LOOPS[loop.loop],
                 "images/s [lowest, highest]": f"{loop.images_per_second:,.0f} "
                 f"[{loop.lowest:,.0f}, {loop.highest:,.0f}]",
-                "ms a step": f"{loop.step_ms:.3g}",
+                "ms a step": f"{loop.step_ms:,.1f}",
                 "ours is faster by": f"{fastest / loop.images_per_second:.2f}×",
                 "of the floor's speed": f"{100 * loop.floor_fraction:.0f} %",
             }

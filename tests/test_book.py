@@ -79,7 +79,7 @@ def test_the_book_builds_without_a_warning(built):
 
 
 def test_the_book_has_its_chapters(articles):
-    assert {"preface", "fig2", "reproduce", "records", "bibliography"} <= articles.keys()
+    assert {"preface", "fig2", "speed", "reproduce", "records", "bibliography"} <= articles.keys()
     for number in range(1, 10):
         assert f"C{number}" in articles["preface"].get_text()
 

@@ -87,7 +87,9 @@ def _contrast(colour, background):
     return (bright + 0.05) / (dark + 0.05)
 
 
-@pytest.mark.parametrize("colour", plots.DEPTH_COLOURS.values())
+@pytest.mark.parametrize(
+    "colour", sorted({*plots.DEPTH_COLOURS.values(), *plots.LOOP_COLOURS.values()})
+)
 def test_colours_stand_out_from_a_white_page(colour):
     assert _contrast(colour, "white") > 3  # WCAG 2.1, 1.4.11: graphics
 

@@ -1,0 +1,79 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # How fast
+#
+# How long a training takes depends on the loop as much as on the network. So we set ours beside two
+# that a user might write, in one process on one device, in turns:
+#
+# - **(a) stock**: the loop of torchvision's reference scripts. The training files go through
+#   `ImageFolder`, torchvision's transforms of one image at a time, and a `DataLoader` with a
+#   worker on each core; then an eager step, with autocast where the precision is bfloat16, whose
+#   loss and right answers are read for the log. The digits have no files: tensors in memory stand in
+#   for them.
+# - **(b) stock, data resident**: the same step, but the whole data set lies decoded on the device,
+#   and our augmentation takes a whole batch at a time.
+# - **(c) ours**: the same data path, and our loop: a fused optimiser, errors summed on the device
+#   and read once an epoch, and on a GPU one CUDA graph for the forward and backward pass.
+#
+# From (a) to (b) the data path changes, from (b) to (c) the loop. Network, batch, augmentation and
+# optimiser are the recipe's in all three. Each loop computes on one thread of the processor, as all
+# trainings of this study do, and the workers of (a) come on top.
+
+# %% tags=["remove-cell"]
+from IPython.display import Markdown, display
+
+from resnet_study import plots, tables
+from resnet_study.benchmarks import coverage, find_results, load_speeds, title
+from resnet_study.records import read_record
+
+plots.use_style()
+
+# %% tags=["remove-cell"]
+results = find_results()
+
+# %% tags=["remove-input"]
+Markdown(coverage(results))
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Training images per second of three loops, for the recipe, the precision and the device in the title, without evaluations. Bars are medians over rounds; thin lines reach from the slowest round to the fastest."}, "image": {"alt": "Horizontal bars of images per second, three for each network: stock loop, stock loop with resident data, and ours. The table of the same title has the numbers."}}
+for path in results:
+    plots.speeds(load_speeds(path), title(read_record(path)))
+    plots.plt.show()
+
+# %% [markdown]
+# ## In numbers
+#
+# *Of the floor's speed* says how far a loop is from what the device could do at best: the time that
+# the counted FLOPs and bytes of a step take at least, over the time that it took. FLOPs are two
+# a multiply-add, for one forward and two backward passes. Of the bytes, only those that nobody can
+# avoid are counted: weights, gradients and momentum read and written once, and so the images
+# and the output of each layer with weights. The device's own two speeds come from one
+# large product of matrices in the same precision and one large copy, measured in the same
+# process.
+#
+# On a GPU, *peak memory* is without the data set.
+
+# %% tags=["remove-input"]
+for path in results:
+    display(Markdown(f"**{title(read_record(path))}**"))
+    display(tables.show(tables.speeds(load_speeds(path))))
+
+# %% [markdown]
+# ## What was measured where
+#
+# The last column is what the four networks of Fig. 2 take together at the speed of our loop, one seed
+# of each after the other, without evaluations.
+
+# %% tags=["remove-input"]
+tables.show(tables.measurements(results))
+
+# %% [markdown]
+# `make benchmark` measures the digits on your machine, and with `DATA_DIR=` the folder that
+# holds `tiny-imagenet-200`, also twenty classes of Tiny ImageNet; results go into
+# `data/benchmarks/`.
