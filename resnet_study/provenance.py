@@ -13,8 +13,10 @@ from resnet_study import paths
 PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn")  # those that can move a curve
 TRAINING_CODE = (
     "augmentation",
+    "blocks",
     "data",
     "experiments",
+    "highway",
     "models",
     "recipes",
     "tiny_imagenet",
