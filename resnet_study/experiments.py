@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,13 +11,15 @@ import torch
 
 from resnet_study import paths, provenance
 from resnet_study.augmentation import Augmentation
+from resnet_study.blocks import SHORTCUTS
 from resnet_study.checkpoints import Checkpoint
 from resnet_study.data import Dataset, load_data
 from resnet_study.errors import InputError, require_at_least, require_integers, require_one_of
 from resnet_study.files import exclusive, require_writable
+from resnet_study.highway import Gates, Scales
+from resnet_study.matching import MEASURES, matched_widths
 from resnet_study.models import (
     FAMILIES,
-    SHORTCUTS,
     Network,
     build_model,
     count_multiply_adds,
@@ -34,6 +36,9 @@ class Run:
     """One training run: a recipe, a network and a seed.
 
     ``seed`` decides the initial weights, the order of the data and their augmentation.
+    ``gates`` are a Highway net's, ``scales`` a scaled net's; both have their defaults if not
+    given, and are None for other families. A Highway net may ``match`` the residual net of its
+    depth and the recipe's width in ``"parameters"`` or ``"multiply_adds"``.
 
     Raises:
         InputError: for a value that does not exist.
@@ -44,6 +49,9 @@ class Run:
     depth: int
     seed: int
     shortcut: str = "A"
+    gates: Gates | None = None
+    scales: Scales | None = None
+    match: str | None = None
 
     def __post_init__(self):
         require_integers(depth=self.depth, seed=self.seed)
@@ -54,6 +62,19 @@ class Run:
             raise InputError(f"seed {self.seed} is impossible; accepted: 0 to 2**63 − 1")
         if self.family == "plain" and self.shortcut != "A":
             raise InputError("a plain net has no shortcuts; leave the shortcut out")
+        self._settle("gates", "highway", Gates)
+        self._settle("scales", "scaled", Scales)
+        if self.match is not None:
+            require_one_of("match", self.match, MEASURES)
+            if self.gates is None:
+                raise InputError(f"a {self.family} net has no gates to match; leave the match out")
+
+    def _settle(self, name: str, family: str, defaults: type) -> None:
+        """Give ``family`` the default options that it was made without; refuse them to others."""
+        if self.family == family and getattr(self, name) is None:
+            object.__setattr__(self, name, defaults())
+        elif self.family != family and getattr(self, name) is not None:
+            raise InputError(f"a {self.family} net has no {name}; they go with family {family}")
 
     @property
     def config(self) -> dict:
@@ -61,13 +82,24 @@ class Run:
         return json.loads(json.dumps(asdict(self)))
 
     @property
+    def changes(self) -> dict[str, object]:
+        """Whatever departs from the recipe or the defaults, by the train notebook's parameters."""
+        own = {"shortcut": self.shortcut, "match": self.match}
+        usual = {"shortcut": "A", "match": None}
+        if self.gates:
+            own |= gate_parameters(self.gates)
+            usual |= gate_parameters(Gates())
+        if self.scales:
+            own |= scale_parameters(self.scales)
+            usual |= scale_parameters(Scales())
+        changed = {name: value for name, value in own.items() if value != usual[name]}
+        return changed | changes_of(self.recipe)
+
+    @property
     def name(self) -> str:
-        """Family, depth, whatever departs from the recipe or the default, and the seed."""
-        parts = [f"{self.family}-{self.depth}"]
-        if self.shortcut != "A":
-            parts.append(f"shortcut-{self.shortcut}")
-        parts += [f"{name}-{value}" for name, value in changes_of(self.recipe).items()]
-        return "-".join([*parts, f"seed-{self.seed}"])
+        """Family, depth, whatever departs from the recipe or the defaults, and the seed."""
+        changes = [f"{name}-{value}" for name, value in self.changes.items()]
+        return "-".join([f"{self.family}-{self.depth}", *changes, f"seed-{self.seed}"])
 
     def record_path(self, runs_dir: Path = paths.RUNS) -> Path:
         return Path(runs_dir) / self.recipe.name / f"{self.name}.json"
@@ -101,11 +133,52 @@ def run_from_config(config: dict) -> Run | None:
     try:
         recipe = dict(config["recipe"])
         augmentation = Augmentation(**_with_tuples(recipe.pop("augmentation")))
-        return Run(
-            **{**config, "recipe": Recipe(**_with_tuples(recipe), augmentation=augmentation)}
-        )
+        parts = {"recipe": Recipe(**_with_tuples(recipe), augmentation=augmentation)}
+        for name, kind in {"gates": Gates, "scales": Scales}.items():
+            if config.get(name):
+                parts[name] = kind(**config[name])
+        return Run(**{**config, **parts})
     except (KeyError, TypeError, InputError):
         return None
+
+
+def gate_parameters(gates: Gates) -> dict[str, object]:
+    """Options of gates by the names they have on the command line: ``gate_kernel``, …"""
+    return {f"gate_{name}": value for name, value in asdict(gates).items()}
+
+
+def scale_parameters(scales: Scales) -> dict[str, object]:
+    """Options of a scaled net by the names they have on the command line."""
+    return {f"{name}_scale": value for name, value in asdict(scales).items()}
+
+
+def make_run(recipe: Recipe, family: str, depth: int, seed: int, **parameters: object) -> Run:
+    """A :class:`Run` of the flat parameters that notebook and command line have.
+
+    Besides ``shortcut`` and ``match`` these are ``gate_kernel``, …, ``shortcut_scale`` and
+    ``branch_scale``. None is the default.
+
+    Raises:
+        InputError: for a value that does not exist, or an option of another family.
+    """
+    given = {name: value for name, value in parameters.items() if value is not None}
+    gates = {f.name: given.pop(f"gate_{f.name}", None) for f in fields(Gates)}
+    scales = {f.name: given.pop(f"{f.name}_scale", None) for f in fields(Scales)}
+    return Run(
+        recipe,
+        family,
+        depth,
+        seed,
+        **given,
+        gates=_with_options(Gates, gates),
+        scales=_with_options(Scales, scales),
+    )
+
+
+def _with_options(kind: type, options: dict[str, object]) -> object | None:
+    """An instance with those options that are not None; None if all are."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return kind(**given) if given else None
 
 
 def _with_tuples(values: dict) -> dict:
@@ -146,7 +219,9 @@ def perform(
     require_writable(run.record_path(runs_dir).parent)
     torch.set_num_threads(1)
     with exclusive(run.lock_path(runs_dir)):
-        data = load_data(run.recipe.data, run.recipe.held_out, data_dir).to(where)
+        data = load_data(run.recipe.data, run.recipe.held_out, data_dir, run.recipe.fraction).to(
+            where
+        )
         origin = {
             **provenance.describe(where),
             "data": data.fingerprint(),
@@ -181,15 +256,26 @@ def perform(
 
 def make_model(run: Run, data: Dataset) -> Network:
     """The network of ``run`` for the images and classes of ``data``."""
+    options = {
+        "classes": data.classes,
+        "stem": run.recipe.stem,
+        "shortcut": run.shortcut,
+        "gates": run.gates,
+    }
+    width, shape = run.recipe.width, input_shape(run, data)
+    if run.match:
+        width = matched_widths(
+            run.match, run.family, run.depth, width=width, image_shape=shape, **options
+        )
     return build_model(
-        run.family,
-        run.depth,
-        classes=data.classes,
-        channels=data.image_shape[0],
-        stem=run.recipe.stem,
-        width=run.recipe.width,
-        shortcut=run.shortcut,
+        run.family, run.depth, width=width, channels=shape[0], scales=run.scales, **options
     )
+
+
+def input_shape(run: Run, data: Dataset) -> tuple[int, int, int]:
+    """(C, H, W) of the images as the network gets them."""
+    crop = run.recipe.augmentation.crop
+    return data.image_shape if crop is None else (data.image_shape[0], crop, crop)
 
 
 def describe(run: Run, origin: dict, model: Network, data: Dataset, history: History) -> dict:
@@ -197,14 +283,12 @@ def describe(run: Run, origin: dict, model: Network, data: Dataset, history: His
     diverged = history.diverged_at is not None
     curve = [asdict(point) for point in history.curve]
     last = {} if diverged else curve[-1]
-    images = (len(curve) + diverged) * len(data.train)
-    crop = run.recipe.augmentation.crop
-    shape = data.image_shape if crop is None else (data.image_shape[0], crop, crop)
+    images = (len(curve) + diverged) * data.epoch_images
     return {
         "config": run.config,
         "provenance": origin,
         "parameters": count_parameters(model),
-        "multiply_adds": count_multiply_adds(model, shape),
+        "multiply_adds": count_multiply_adds(model, input_shape(run, data)),
         "training_images": len(data.train),
         "validation_images": len(data.validation),
         "seconds": round(history.seconds, 2),

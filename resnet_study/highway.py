@@ -62,6 +62,7 @@ class Gates:
         require_one_of("gate relu", self.relu, RELUS)
         if isinstance(self.bias, bool) or not isfinite(self.bias):
             raise InputError(f"gate bias {self.bias} is impossible; accepted: a finite number")
+        object.__setattr__(self, "bias", float(self.bias))  # −2 and −2.0 are one run, of one name
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,10 @@ class Scales:
     branch: float = 0.5
 
     def __post_init__(self):
-        for name, value in vars(self).items():
+        for name, value in list(vars(self).items()):
             if isinstance(value, bool) or not isfinite(value):
                 raise InputError(f"{name} scale {value} is impossible; accepted: a finite number")
+            object.__setattr__(self, name, float(value))
 
 
 class Gate(nn.Sequential):

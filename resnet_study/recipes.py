@@ -32,6 +32,7 @@ class Recipe:
     momentum: float = 0.9
     weight_decay: float = 1e-4
     warmup: int = 0  # steps at a tenth of the rate, before it
+    fraction: float = 1.0  # of the training images; the number of steps stays the same
 
     def __post_init__(self):
         require_one_of("data set", self.data, LOADERS)
@@ -45,6 +46,8 @@ class Recipe:
         require_at_least("batch", self.batch, 2)  # batch normalisation needs two images
         if not 0 < self.rate < float("inf"):
             raise InputError(f"rate {self.rate} is impossible; accepted: above 0")
+        if not 0 < self.fraction <= 1:
+            raise InputError(f"fraction {self.fraction} is impossible; accepted: above 0, up to 1")
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:

@@ -121,12 +121,12 @@ class Training:
         self.recipe = recipe
         self.optimiser = make_optimiser(model, recipe)
         self.generator = torch.Generator(data.device).manual_seed(seed)
-        if len(data.train) % recipe.batch == 1:
+        if data.epoch_images % recipe.batch == 1:
             raise InputError(
-                f"batch {recipe.batch} leaves a last batch of one image of {len(data.train)}; "
+                f"batch {recipe.batch} leaves a last batch of one image of {data.epoch_images}; "
                 "accepted: any other, since batch normalisation needs two"
             )
-        self.batches_per_epoch = math.ceil(len(data.train) / recipe.batch)
+        self.batches_per_epoch = math.ceil(data.epoch_images / recipe.batch)
         self.steps = self.batches_per_epoch * recipe.epochs
         self.step = 0  # optimiser steps done
         self.order: Tensor | None = None  # of the training images, in the present epoch
