@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from resnet_study.checkpoints import Checkpoint
 from resnet_study.data import Dataset, load_data
 from resnet_study.errors import InputError, require_at_least, require_integers, require_one_of
 from resnet_study.files import exclusive, require_writable
-from resnet_study.highway import Gates, Scales
+from resnet_study.highway import KERNELS, Gates, Scales
 from resnet_study.matching import MEASURES, matched_widths
 from resnet_study.models import (
     FAMILIES,
@@ -319,15 +319,43 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
+class Arm:
+    """A network of an experiment, and how it departs from the recipe; one run for each seed.
+
+    ``rate`` is a factor on the recipe's rate, ``fraction`` that of the training images.
+    """
+
+    family: str
+    depth: int
+    gates: Gates | None = None
+    match: str | None = None
+    rate: float = 1.0
+    fraction: float = 1.0
+
+    def run(self, recipe: Recipe, seed: int) -> Run:
+        """This network trained by ``recipe``; a rate with a factor has three digits."""
+        if self.rate != 1:
+            recipe = replace(recipe, rate=float(f"{recipe.rate * self.rate:.3g}"))
+        if self.fraction != 1:
+            recipe = replace(recipe, fraction=self.fraction)
+        return Run(recipe, self.family, self.depth, seed, gates=self.gates, match=self.match)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What an experiment trains with one recipe: each arm with each seed."""
+
+    arms: tuple[Arm, ...]
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+
+
+@dataclass(frozen=True)
 class Experiment:
-    """A question, and the grid of families, depths and seeds that answers it."""
+    """A question, and the grid of runs that answers it, for each recipe it is asked with."""
 
     name: str
     question: str
-    families: tuple[str, ...]
-    depths: tuple[int, ...]
-    seeds: tuple[int, ...]
-    recipes: tuple[str, ...]
+    grids: dict[str, Grid]  # name of a recipe to its grid; the first is the usual one
 
     def runs(
         self,
@@ -340,13 +368,14 @@ class Experiment:
         Raises:
             InputError: for a recipe the experiment is not made for.
         """
-        recipe = recipe or self.recipes[0]
-        require_one_of(f"recipe of experiment {self.name}", recipe, self.recipes)
+        recipe = recipe or next(iter(self.grids))
+        require_one_of(f"recipe of experiment {self.name}", recipe, self.grids)
+        grid = self.grids[recipe]
+        changed = get_recipe(recipe, **changes)
         return [
-            Run(get_recipe(recipe, **changes), family, depth, seed)
-            for seed in (self.seeds if seeds is None else seeds)
-            for depth in self.depths
-            for family in self.families
+            arm.run(changed, seed)
+            for seed in (grid.seeds if seeds is None else seeds)
+            for arm in grid.arms
         ]
 
     def records(
@@ -367,16 +396,88 @@ class Experiment:
         return found
 
 
+FIG2 = tuple(Arm(family, depth) for depth in (18, 34) for family in ("plain", "residual"))
+
+PUBLISHED = Gates()  # 3×3, bias −2: the gate where an experiment has only one
+BIASES = (0, -1, -2, -3, -4, -6)
+RATES = (1 / 3, 3)  # so that no family loses by a badly chosen rate
+FRACTIONS = (0.1, 0.25, 0.5, 1.0)
+
+
+def highway_arms(
+    biases: Iterable[float] = BIASES, matches: Iterable[str] = MEASURES
+) -> tuple[Arm, ...]:
+    """Fig. 2's nets; every gate; matched nets of both kernels; three families at other rates.
+
+    Fig. 2's nets at the recipe's rate are the very runs of ``fig2``, so they are trained once.
+    """
+    gates = [Gates(kernel=kernel, bias=bias) for kernel in KERNELS for bias in biases]
+    matched = [replace(PUBLISHED, kernel=kernel) for kernel in KERNELS]
+    families = {"plain": None, "residual": None, "highway": PUBLISHED}
+    return (
+        *FIG2,
+        *(Arm("highway", depth, gate) for depth in (18, 34) for gate in gates),
+        *(
+            Arm("highway", depth, gate, match)
+            for depth in (18, 34)
+            for gate in matched
+            for match in matches
+        ),
+        *(
+            Arm(family, depth, gate, rate=rate)
+            for depth in (18, 34)
+            for family, gate in families.items()
+            for rate in RATES
+        ),
+    )
+
+
+def data_size_arms(
+    biases: Iterable[float], fractions: Iterable[float] = FRACTIONS
+) -> tuple[Arm, ...]:
+    """Residual and Highway nets of 18 layers on each fraction of the training images.
+
+    At the whole set they are runs of ``highway``.
+    """
+    gates = [replace(PUBLISHED, bias=bias) for bias in biases]
+    return tuple(
+        arm
+        for fraction in fractions
+        for arm in (
+            Arm("residual", 18, fraction=fraction),
+            *(Arm("highway", 18, gate, fraction=fraction) for gate in gates),
+        )
+    )
+
+
 EXPERIMENTS = {
     experiment.name: experiment
     for experiment in (
         Experiment(
             name="fig2",
             question="Does depth degrade plain nets, and not residual ones? (C4, C5)",
-            families=("plain", "residual"),
-            depths=(18, 34),
-            seeds=(0, 1, 2, 3, 4),
-            recipes=("digits", "tiny-imagenet-20", "tiny-imagenet"),
+            grids={name: Grid(FIG2) for name in ("digits", "tiny-imagenet-20", "tiny-imagenet")},
+        ),
+        Experiment(
+            name="highway",
+            question="Are ResNets better than the Highway nets that contain them? (C7, C8)",
+            grids={
+                "digits": Grid(highway_arms()),
+                "tiny-imagenet-20": Grid(
+                    (*FIG2, Arm("highway", 18, PUBLISHED), Arm("highway", 34, PUBLISHED)),
+                    seeds=(0, 1, 2),
+                ),
+                "tiny-imagenet": Grid(highway_arms(), seeds=(0, 1, 2)),
+            },
+        ),
+        Experiment(
+            name="data-size",
+            question="Do Highway nets need more data than ResNets? (C9)",
+            grids={
+                "digits": Grid(data_size_arms(biases=(-1, -2, -4))),
+                "tiny-imagenet-20": Grid(data_size_arms(biases=(-2,)), seeds=(0, 1, 2)),
+                "tiny-imagenet": Grid(data_size_arms(biases=(-1, -2, -4)), seeds=(0, 1, 2)),
+            },
         ),
     )
 }
