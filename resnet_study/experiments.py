@@ -16,6 +16,7 @@ from resnet_study.checkpoints import Checkpoint
 from resnet_study.data import Dataset, load_data
 from resnet_study.errors import InputError, require_at_least, require_integers, require_one_of
 from resnet_study.files import exclusive, require_writable
+from resnet_study.gate_statistics import describe_gates, measure_start
 from resnet_study.highway import KERNELS, Gates, Scales
 from resnet_study.matching import MEASURES, matched_widths
 from resnet_study.models import (
@@ -239,6 +240,7 @@ def perform(
         )
         torch.manual_seed(run.seed)
         model = make_model(run, data)
+        start = measure_start(model, data, run.recipe.augmentation) if run.gates else None
         history = train(
             model,
             data,
@@ -248,8 +250,11 @@ def perform(
             checkpoint=checkpoint,
             progress=progress,
         )
+        content = describe(run, origin, model, data, history)
+        if run.gates and history.diverged_at is None:
+            content["gates"] = describe_gates(model, data, run.recipe.augmentation, start)
         path = run.record_path(runs_dir)
-        write_record(path, describe(run, origin, model, data, history))
+        write_record(path, content)
         checkpoint.remove()
     return path
 
