@@ -167,20 +167,23 @@ def gap(highway: pd.DataFrame, residual: pd.DataFrame, metric: str) -> Estimate:
 def highway_gaps(runs: pd.DataFrame, rate: float, metric: str) -> pd.DataFrame:
     """One row a gate: its gap to the residual net of the same depth, both trained at ``rate``.
 
-    Columns depth, kernel, bias, match, parameters, multiply_adds, gap (an Estimate), sign.
+    Columns depth, kernel, bias, match (empty for whole widths), parameters, multiply_adds, gap
+    (an Estimate), sign.
     """
     whole = runs[(runs.rate == rate) & (runs.fraction == 1)]
-    labels = ["depth", "gate_kernel", "gate_bias", "match"]
-    rows = []
     highway = whole[whole.family == "highway"]
-    for (depth, kernel, bias, match), nets in highway.groupby(labels, dropna=False):
+    matches = highway.match.fillna("").rename("match")
+    rows = []
+    for (depth, kernel, bias, match), nets in highway.groupby(
+        ["depth", "gate_kernel", "gate_bias", matches]
+    ):
         measured = gap(nets, select(whole, "residual", depth), metric)
         rows.append(
             {
                 "depth": depth,
                 "kernel": int(kernel),
                 "bias": bias,
-                "match": None if pd.isna(match) else match,
+                "match": match,
                 "parameters": nets.parameters.iloc[0],
                 "multiply_adds": nets.multiply_adds.iloc[0],
                 "gap": measured,

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from resnet_study import tables
-from resnet_study.effects import FIG2_EFFECTS, compare
+from resnet_study.effects import FIG2_EFFECTS, compare, highway_gaps
 from resnet_study.statistics import Estimate, estimate
 
 
@@ -69,6 +69,34 @@ def test_effects_have_one_row_each_with_n_claim_and_verdict():
     assert (first["n"], first["claimed"], first["verdict"]) == (3, "higher (C4)", "supported")
     assert table.difference.tolist()[2] == "ResNet-34 − ResNet-18"
     assert table.verdict.tolist()[2] == "not decided"
+
+
+def _arms():
+    plain = _runs()[lambda runs: runs.family == "residual"]
+    usual = {"rate": 0.05, "fraction": 1.0, "match": None, "multiply_adds": 4_500_000}
+    plain = plain.assign(**usual, gate_kernel=None, gate_bias=None)
+    gated = plain.assign(family="highway", gate_kernel=3, gate_bias=-2.0)
+    narrow = gated.assign(match="multiply_adds", rate=0.15, fraction=0.25)
+    return pd.concat([plain, gated, narrow], ignore_index=True)
+
+
+def test_arms_have_one_row_each_with_n_spread_and_cost():
+    table = tables.arms(_arms())
+    assert len(table) == 6
+    row = table[(table.network == "Highway-34") & (table.matched == "multiply-adds")].iloc[0]
+    assert (row.gate, row.rate, row["data"]) == ("3×3, −2", "0.15", "25 %")
+    assert (row.parameters, row["multiply-adds"], row.n) == ("1,234,567", "4,500,000", 3)
+    assert row["training, %"] == "3.00 ± 1.00"
+    assert (table[table.network == "ResNet-18"].gate == "").all()
+
+
+def test_gaps_are_written_with_gate_interval_and_cost():
+    table = tables.gaps(highway_gaps(_arms(), rate=0.05, metric="training_error"))
+    assert table.network.tolist() == ["Highway-18", "Highway-34"]
+    row = table.iloc[0]
+    assert (row.gate, row.matched, row.parameters) == ("3×3, −2", "", "1,234,567")
+    assert row["points [95 % interval]"] == "+0.00 [+0.00, +0.00]"
+    assert (row.n, row["multiply-adds"], row["sign"]) == (3, "4,500,000", "undecided")
 
 
 def test_the_report_sets_ours_beside_theirs():
