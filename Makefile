@@ -44,9 +44,9 @@ records: setup  ## train what is missing of the committed records (data/runs)
 	@$(BIN)/resnet-study run --experiment fig2 --device cpu
 
 highway: setup  ## train what is missing of the Highway experiments, the full grid: hours
-	@for experiment in highway data-size; do for recipe in digits tiny-imagenet-20; do \
-	  $(BIN)/resnet-study run --experiment $$experiment --recipe $$recipe --device cpu \
-	  || exit 1; done; done
+	@for grid in 'highway digits' 'containment digits' 'data-size digits' \
+	  'highway tiny-imagenet-20' 'data-size tiny-imagenet-20'; do set -- $$grid; \
+	  $(BIN)/resnet-study run --experiment $$1 --recipe $$2 --device cpu || exit 1; done
 
 notebooks: setup  ## execute the committed notebooks again, from the committed records
 	@$(HOOKS) --files notebooks/* >/dev/null || $(HOOKS) --files notebooks/*

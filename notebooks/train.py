@@ -37,6 +37,7 @@ gate_reshaping: Optional[str] = None  # blocks that change shape: gated, plain; 
 gate_normalised: Optional[bool] = None  # normalise before the sigmoid; no
 gate_relu: Optional[str] = None  # after the mix, or inside of H; after
 match: Optional[str] = None  # be as large as a residual net in: parameters, multiply_adds
+start: Optional[str] = None  # of a Highway net: drawn, or contained, as a residual net; drawn
 shortcut_scale: Optional[float] = None  # of a scaled net; 0.5
 branch_scale: Optional[float] = None  # of a scaled net; 0.5
 epochs: Optional[int] = None  # instead of the recipe's
@@ -76,6 +77,7 @@ run = make_run(
     gate_normalised=gate_normalised,
     gate_relu=gate_relu,
     match=match,
+    start=start,
     shortcut_scale=shortcut_scale,
     branch_scale=branch_scale,
 )

@@ -51,6 +51,7 @@ def cli():
 @click.option("--gate-normalised", is_flag=True, default=None, help="Normalise before the sigmoid.")
 @click.option("--gate-relu", help="after the mix, or inside of H. [after]")
 @click.option("--match", help="A residual net's parameters or multiply_adds, by narrower stages.")
+@click.option("--start", help="Of a Highway net: contained starts as a residual net. [drawn]")
 @click.option("--shortcut-scale", type=float, help="Of a scaled net. [0.5]")
 @click.option("--branch-scale", type=float, help="Of a scaled net. [0.5]")
 @click.option("--epochs", type=int, help="Instead of the recipe's.")

@@ -170,7 +170,7 @@ def highway_gaps(runs: pd.DataFrame, rate: float, metric: str) -> pd.DataFrame:
     Columns depth, kernel, bias, match (empty for whole widths), parameters, multiply_adds, gap
     (an Estimate), sign.
     """
-    whole = runs[(runs.rate == rate) & (runs.fraction == 1)]
+    whole = runs[(runs.rate == rate) & (runs.fraction == 1) & (runs.start == "drawn")]
     highway = whole[whole.family == "highway"]
     matches = highway.match.fillna("").rename("match")
     rows = []
@@ -218,7 +218,7 @@ def highway_verdict(
     """
     gaps = {}
     for depth in depths:
-        whole = {"fraction": 1, "match": None}
+        whole = {"fraction": 1, "match": None, "start": "drawn"}
         highway = at_best_rate(select(runs, "highway", depth, **whole, **gate_labels(gates)))
         residual = at_best_rate(select(runs, "residual", depth, **whole))
         gaps[depth] = gap(highway, residual, metric)

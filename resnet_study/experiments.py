@@ -13,6 +13,7 @@ from resnet_study import paths, provenance
 from resnet_study.augmentation import Augmentation
 from resnet_study.blocks import SHORTCUTS
 from resnet_study.checkpoints import Checkpoint
+from resnet_study.containment import contain
 from resnet_study.data import Dataset, load_data
 from resnet_study.errors import InputError, require_at_least, require_integers, require_one_of
 from resnet_study.files import exclusive, require_writable
@@ -31,6 +32,8 @@ from resnet_study.recipes import Recipe, changes_of, get_recipe
 from resnet_study.records import RecordError, read_record, write_record
 from resnet_study.training import Callback, History, choose_device, train
 
+STARTS = ("drawn", "contained")
+
 
 @dataclass(frozen=True)
 class Run:
@@ -39,7 +42,9 @@ class Run:
     ``seed`` decides the initial weights, the order of the data and their augmentation.
     ``gates`` are a Highway net's, ``scales`` a scaled net's; both have their defaults if not
     given, and are None for other families. A Highway net may ``match`` the residual net of its
-    depth and the recipe's width in ``"parameters"`` or ``"multiply_adds"``.
+    depth and the recipe's width in ``"parameters"`` or ``"multiply_adds"``, and it may ``start``
+    as usual, ``"drawn"``, or ``"contained"``: as the function that the untrained residual net of
+    this seed is, see :mod:`resnet_study.containment`. The gates are then those of T = ½.
 
     Raises:
         InputError: for a value that does not exist.
@@ -53,6 +58,7 @@ class Run:
     gates: Gates | None = None
     scales: Scales | None = None
     match: str | None = None
+    start: str = "drawn"
 
     def __post_init__(self):
         require_integers(depth=self.depth, seed=self.seed)
@@ -69,6 +75,15 @@ class Run:
             require_one_of("match", self.match, MEASURES)
             if self.gates is None:
                 raise InputError(f"a {self.family} net has no gates to match; leave the match out")
+        require_one_of("start", self.start, STARTS)
+        if self.start == "contained":
+            if self.gates is None:
+                raise InputError(f"a {self.family} net contains no residual net; accepted: highway")
+            if self.match or self.gates != Gates(kernel=self.gates.kernel, bias=0):
+                raise InputError(
+                    "a contained start goes with whole widths and gates of bias 0, coupled, gated "
+                    "throughout, not normalised, ReLU after; accepted: either kernel"
+                )
 
     def _settle(self, name: str, family: str, defaults: type) -> None:
         """Give ``family`` the default options that it was made without; refuse them to others."""
@@ -85,8 +100,8 @@ class Run:
     @property
     def changes(self) -> dict[str, object]:
         """Whatever departs from the recipe or the defaults, by the train notebook's parameters."""
-        own = {"shortcut": self.shortcut, "match": self.match}
-        usual = {"shortcut": "A", "match": None}
+        own = {"shortcut": self.shortcut, "match": self.match, "start": self.start}
+        usual = {"shortcut": "A", "match": None, "start": "drawn"}
         if self.gates:
             own |= gate_parameters(self.gates)
             usual |= gate_parameters(Gates())
@@ -156,8 +171,8 @@ def scale_parameters(scales: Scales) -> dict[str, object]:
 def make_run(recipe: Recipe, family: str, depth: int, seed: int, **parameters: object) -> Run:
     """A :class:`Run` of the flat parameters that notebook and command line have.
 
-    Besides ``shortcut`` and ``match`` these are ``gate_kernel``, …, ``shortcut_scale`` and
-    ``branch_scale``. None is the default.
+    Besides ``shortcut``, ``match`` and ``start`` these are ``gate_kernel``, …,
+    ``shortcut_scale`` and ``branch_scale``. None is the default.
 
     Raises:
         InputError: for a value that does not exist, or an option of another family.
@@ -272,6 +287,10 @@ def make_model(run: Run, data: Dataset) -> Network:
         width = matched_widths(
             run.match, run.family, run.depth, width=width, image_shape=shape, **options
         )
+    if run.start == "contained":
+        options["gates"] = None
+        resnet = build_model("residual", run.depth, width=width, channels=shape[0], **options)
+        return contain(resnet, run.gates.kernel)
     return build_model(
         run.family, run.depth, width=width, channels=shape[0], scales=run.scales, **options
     )
@@ -334,6 +353,7 @@ class Arm:
     depth: int
     gates: Gates | None = None
     match: str | None = None
+    start: str = "drawn"
     rate: float = 1.0
     fraction: float = 1.0
 
@@ -343,7 +363,15 @@ class Arm:
             recipe = replace(recipe, rate=float(f"{recipe.rate * self.rate:.3g}"))
         if self.fraction != 1:
             recipe = replace(recipe, fraction=self.fraction)
-        return Run(recipe, self.family, self.depth, seed, gates=self.gates, match=self.match)
+        return Run(
+            recipe,
+            self.family,
+            self.depth,
+            seed,
+            gates=self.gates,
+            match=self.match,
+            start=self.start,
+        )
 
 
 @dataclass(frozen=True)
@@ -437,6 +465,23 @@ def highway_arms(
     )
 
 
+def containment_arms() -> tuple[Arm, ...]:
+    """ResNets; Highway nets that start as the same function; and ones with the same gates, drawn.
+
+    The gates have T = ½, so bias 0. But for the contained ones they are runs of ``highway``.
+    """
+    half = Gates(kernel=1, bias=0)
+    return tuple(
+        arm
+        for depth in (18, 34)
+        for arm in (
+            Arm("residual", depth),
+            Arm("highway", depth, half),
+            Arm("highway", depth, half, start="contained"),
+        )
+    )
+
+
 def data_size_arms(
     biases: Iterable[float], fractions: Iterable[float] = FRACTIONS
 ) -> tuple[Arm, ...]:
@@ -474,6 +519,11 @@ EXPERIMENTS = {
                 ),
                 "tiny-imagenet": Grid(highway_arms(), seeds=(0, 1, 2)),
             },
+        ),
+        Experiment(
+            name="containment",
+            question="Does training find what a Highway net can represent? (C7)",
+            grids={name: Grid(containment_arms()) for name in ("digits", "tiny-imagenet")},
         ),
         Experiment(
             name="data-size",

@@ -14,9 +14,12 @@ PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn")  # those that can m
 TRAINING_CODE = (
     "augmentation",
     "blocks",
+    "containment",
     "data",
     "experiments",
+    "gate_statistics",
     "highway",
+    "matching",
     "models",
     "recipes",
     "tiny_imagenet",

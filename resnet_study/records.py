@@ -92,6 +92,7 @@ def _labels(record: dict) -> dict:
         "rate": config["recipe"]["rate"],
         "fraction": config["recipe"].get("fraction", 1.0),
         "match": config.get("match"),
+        "start": config.get("start", "drawn"),
         **{f"gate_{name}": value for name, value in gates.items()},
     }
 

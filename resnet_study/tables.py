@@ -72,9 +72,9 @@ def arms(runs: pd.DataFrame) -> pd.DataFrame:
 
     As :func:`final_errors`, for runs that differ in more than family and depth.
     """
-    labels = ["depth", "family", "gate_kernel", "gate_bias", "match", "rate", "fraction"]
+    labels = ["depth", "family", "gate_kernel", "gate_bias", "match", "start", "rate", "fraction"]
     rows = []
-    for (depth, family, kernel, bias, match, rate, fraction), group in runs.groupby(
+    for (depth, family, kernel, bias, match, start, rate, fraction), group in runs.groupby(
         labels, dropna=False
     ):
         (row,) = final_errors(group).to_dict("records")
@@ -83,6 +83,7 @@ def arms(runs: pd.DataFrame) -> pd.DataFrame:
                 "network": network(family, depth),
                 "gate": gate(kernel, bias),
                 "matched": "" if pd.isna(match) else match.replace("_", "-"),
+                "start": start,
                 "rate": f"{rate:g}",
                 "data": f"{fraction:.0%}".replace("%", " %"),
                 "parameters": row["parameters"],

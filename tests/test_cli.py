@@ -52,6 +52,7 @@ def _assert_refused(result, *words):
         ("--family highway --gate-bias nan", ["nan", "finite"]),
         ("--family highway --branch-scale 1", ["highway net has no scales"]),
         ("--family highway --match size", ["size", "parameters, multiply_adds"]),
+        ("--start contained", ["residual net contains no residual net"]),
         ("--match parameters", ["residual net has no gates to match"]),
         ("--experiment highway --gate-bias 0", ["--gate-bias", "--experiment"]),
         ("--experiment data-size --recipe cifar10", ["cifar10", "digits"]),

@@ -180,7 +180,7 @@ def _highway_runs(*rows):
         for seed in range(3):
             training, validation = error if isinstance(error, tuple) else (error, error + 1)
             shift = 0.1 * seed * (family == "highway")
-            labels = {"rate": 0.05, "fraction": 1.0, "match": None}
+            labels = {"rate": 0.05, "fraction": 1.0, "match": None, "start": "drawn"}
             gates = {"gate_kernel": 3, "gate_bias": -2.0} if family == "highway" else {}
             row = {"family": family, "depth": depth, "seed": seed, **labels, **gates}
             row |= {"parameters": 1000, "multiply_adds": 9000}
@@ -245,6 +245,7 @@ def test_other_gates_matches_and_fractions_have_no_part_in_the_verdict():
         *_pair(18, 7),
         ("highway", 18, 1, {"gate_bias": -4.0}),
         ("highway", 18, 1, {"match": "parameters"}),
+        ("highway", 18, 1, {"start": "contained"}),
         ("highway", 18, 1, {"fraction": 0.1}),
         ("residual", 18, 99, {"fraction": 0.1}),
     )

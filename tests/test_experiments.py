@@ -7,11 +7,13 @@ import time
 from dataclasses import fields
 
 import pytest
+import torch
 from conftest import files_below
 from filelock import FileLock
 
 from resnet_study.augmentation import Augmentation
 from resnet_study.checkpoints import OutOfTime
+from resnet_study.containment import relative_error
 from resnet_study.data import load_data
 from resnet_study.errors import InputError
 from resnet_study.experiments import (
@@ -25,7 +27,7 @@ from resnet_study.experiments import (
     perform,
     run_from_config,
 )
-from resnet_study.highway import Gates, Scales
+from resnet_study.highway import Gates, Scales, highway_blocks
 from resnet_study.models import count_parameters
 from resnet_study.recipes import Recipe, get_recipe
 from resnet_study.records import RecordError, read_record, write_record
@@ -92,6 +94,9 @@ def test_runs_of_a_grid_have_names_of_their_own():
         ({"family": "scaled", "gates": Gates()}, "scaled net has no gates"),
         ({"family": "highway", "scales": Scales()}, "highway net has no scales"),
         ({"match": "parameters"}, "residual net has no gates to match"),
+        ({"start": "contained"}, "residual net contains no residual net; accepted: highway"),
+        ({"family": "highway", "start": "contained"}, "contained start .*gates of bias 0"),
+        ({"start": "middle"}, "'middle'.*accepted: drawn, contained"),
         ({"family": "highway", "match": "size"}, "'size'.*accepted: parameters, multiply_adds"),
     ],
 )
@@ -141,6 +146,7 @@ def test_scaled_and_matched_runs_come_back_from_their_config_and_their_changes()
         ("scaled", {"shortcut_scale": 1.0, "branch_scale": 0.0}),
         ("highway", {"match": "parameters", "gate_bias": -1.0}),
         ("highway", {"shortcut": "B", "fraction": 0.1}),
+        ("highway", {"start": "contained", "gate_kernel": 1, "gate_bias": 0.0}),
     ):
         fraction = {"fraction": changes.pop("fraction", None)}
         run = make_run(get_recipe("digits", **fraction), family, 18, 0, **changes)
@@ -154,8 +160,8 @@ def test_scaled_and_matched_runs_come_back_from_their_config_and_their_changes()
 def test_a_record_from_before_there_were_gates_is_of_the_same_run(family):
     run = Run(get_recipe("digits"), family, 18, 0)
     config = run.config
-    for name in ("gates", "scales", "match"):
-        assert config.pop(name) is None
+    for name in ("gates", "scales", "match", "start"):
+        del config[name]
     del config["recipe"]["fraction"]
     assert run_from_config(config) == run
 
@@ -178,6 +184,32 @@ def test_a_matched_run_is_as_large_as_the_residual_net():
     )
     assert matched == pytest.approx(residual, rel=0.01)
     assert whole > 1.3 * residual
+
+
+@pytest.mark.parametrize("shortcut", ["A", "B"])
+def test_a_contained_run_starts_as_the_residual_net_of_its_seed(shortcut):
+    data, models = load_data("digits", 360), {}
+    for family, start in (("residual", "drawn"), ("highway", "contained")):
+        gates = Gates(bias=0) if family == "highway" else None
+        run = Run(get_recipe("digits"), family, 18, 3, shortcut, gates=gates, start=start)
+        torch.manual_seed(run.seed)
+        models[family] = make_model(run, data).double()
+    assert len(highway_blocks(models["highway"])) == 8
+    images = torch.randn(4, 1, 8, 8, dtype=torch.float64)
+    assert relative_error(models["highway"], models["residual"], images) < 1e-9
+
+
+def test_a_contained_run_goes_on_from_a_checkpoint_to_the_same_record(tmp_path):
+    run = Run(
+        get_recipe("digits", epochs=1, width=2), "highway", 8, 0, gates=Gates(bias=0),
+        start="contained",
+    )  # fmt: skip
+    with pytest.raises(OutOfTime):
+        perform(run, device="cpu", runs_dir=tmp_path / "a", deadline=time.time())
+    paths = [perform(run, device="cpu", runs_dir=tmp_path / folder) for folder in "ab"]
+    first, second = map(read_record, paths)
+    for key in ("curve", "final", "gates"):
+        assert first[key] == second[key]
 
 
 def test_a_run_on_a_fraction_has_as_many_steps_and_points(tmp_path):
@@ -388,6 +420,13 @@ def test_every_data_size_has_residual_and_highway_nets_alike(recipe):
     assert {run.recipe.epochs for run in runs} == {get_recipe(recipe).epochs}
     whole = [run for run in runs if run.recipe.fraction == 1]
     assert set(whole) <= set(_arms("highway", recipe))  # trained once for both experiments
+
+
+def test_the_containment_experiment_adds_the_contained_nets_alone():
+    runs = _arms("containment", "digits")
+    assert len(runs) == 6
+    new = set(runs) - set(_arms("highway", "digits"))
+    assert {(run.depth, run.start) for run in new} == {(18, "contained"), (34, "contained")}
 
 
 def test_pictures_have_one_gate_and_three_seeds_on_a_cpu():

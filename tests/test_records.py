@@ -173,7 +173,7 @@ def test_load_curves_gives_one_row_an_evaluation(tiny_run, tmp_path):
 
 def test_tables_of_runs_tell_gates_rate_and_fraction_of_new_and_old_records(tiny_record, tmp_path):
     content = _content(read_record(tiny_record))
-    for name in ("gates", "scales", "match"):
+    for name in ("gates", "scales", "match", "start"):
         del content["config"][name]
     del content["config"]["recipe"]["fraction"]
     old = tmp_path / "old.json"
@@ -188,6 +188,7 @@ def test_tables_of_runs_tell_gates_rate_and_fraction_of_new_and_old_records(tiny
         assert table.rate.tolist() == [0.05, 0.05, 0.01]
         assert table.fraction.tolist() == [1, 1, 0.5]
         assert table.match.isna().all()
+        assert set(table.start) == {"drawn"}
 
 
 def test_a_run_that_diverged_is_a_row_without_errors(tiny_record):

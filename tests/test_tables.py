@@ -73,7 +73,13 @@ def test_effects_have_one_row_each_with_n_claim_and_verdict():
 
 def _arms():
     plain = _runs()[lambda runs: runs.family == "residual"]
-    usual = {"rate": 0.05, "fraction": 1.0, "match": None, "multiply_adds": 4_500_000}
+    usual = {
+        "rate": 0.05,
+        "fraction": 1.0,
+        "match": None,
+        "start": "drawn",
+        "multiply_adds": 4_500_000,
+    }
     plain = plain.assign(**usual, gate_kernel=None, gate_bias=None)
     gated = plain.assign(family="highway", gate_kernel=3, gate_bias=-2.0)
     narrow = gated.assign(match="multiply_adds", rate=0.15, fraction=0.25)
