@@ -2,7 +2,7 @@
 
 Measured on the clean validation images: before the first step and after the last. The lesions
 follow A. Veit, M. Wilber, S. Belongie, "Residual networks behave like ensembles of relatively
-shallow networks", arXiv 1605.06431, section 4.1.
+shallow networks", arXiv 1605.06431.
 """
 
 import copy

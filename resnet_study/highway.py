@@ -36,7 +36,7 @@ class Gates:
         InputError: for a value that does not exist.
     """
 
-    # 3: the kernel of H, Srivastava et al. 2015 (1507.06228, section 4.2); 1: He et al. 2016.
+    # 3: the kernel of H, Srivastava et al. 2015; 1: He et al. 2016.
     kernel: int = 3
     # Where the gate's pre-activation starts. Negative, so that a block begins by carrying:
     # −1 to −4 in Srivastava et al. 2015, 0 to −7 in He et al. 2016, −6 in Srivastava 2025.
@@ -45,8 +45,9 @@ class Gates:
     # carry gate C of its own, the general form of 1505.00387, equation 2; C starts at −bias, so
     # at 1 − T. shortcut: H + s·(1 − T), He et al. 2016, "shortcut-only gating".
     form: str = "coupled"
-    # Blocks that change shape. gated: s is the zero-padded, strided identity, Srivastava 2025.
-    # plain: no gate and no shortcut, Srivastava et al. 2015.
+    # Blocks that change shape. gated: s is what shortcut A, B or C makes of the input (A: strided
+    # and padded with zeros; Srivastava 2025 gates a projection, B). plain: no gate and no
+    # shortcut, Srivastava et al. 2015.
     reshaping: str = "gated"
     # Batch normalisation between convolution and sigmoid; its shift starts at ``bias``.
     # Srivastava 2025, whose gates have two convolutions where ours have one.
