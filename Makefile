@@ -10,7 +10,7 @@ NOTEBOOKS := train fig2 reproduction speed
 # Hooks find their tools in the environment. One that mends a file fails; run again, it passes.
 HOOKS := PATH="$$(cd $(BIN) && pwd):$$PATH" pre-commit run
 
-.PHONY: help setup reproduce book serve test lint records notebooks benchmark killing clean
+.PHONY: help setup reproduce book serve test lint records highway notebooks benchmark killing clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -42,6 +42,11 @@ lint: setup  ## check style, and mend what can be mended (.pre-commit-config.yam
 
 records: setup  ## train what is missing of the committed records (data/runs)
 	@$(BIN)/resnet-study run --experiment fig2 --device cpu
+
+highway: setup  ## train what is missing of the Highway experiments, the full grid: hours
+	@for grid in 'highway digits' 'containment digits' 'data-size digits' \
+	  'highway tiny-imagenet-20' 'data-size tiny-imagenet-20'; do set -- $$grid; \
+	  $(BIN)/resnet-study run --experiment $$1 --recipe $$2 --device cpu || exit 1; done
 
 notebooks: setup  ## execute the committed notebooks again, from the committed records
 	@$(HOOKS) --files notebooks/* >/dev/null || $(HOOKS) --files notebooks/*

@@ -26,16 +26,27 @@ from typing import Optional
 
 # %% tags=["parameters"]
 recipe: str = "digits"  # how to train; `resnet-study list` shows all
-family: str = "residual"  # which blocks: plain, residual
+family: str = "residual"  # which blocks: plain, residual, highway, scaled
 depth: int = 18  # weighted layers: 18, 34, or 6n+2
 seed: int = 0  # of weights, data order and augmentation
-shortcut: str = "A"  # of a residual net: A, B, C
+shortcut: str = "A"  # of a net that has shortcuts: A, B, C
+gate_kernel: Optional[int] = None  # of a Highway net: 1, 3; its default is 3
+gate_bias: Optional[float] = None  # where it starts; −2
+gate_form: Optional[str] = None  # coupled, uncoupled, shortcut; coupled
+gate_reshaping: Optional[str] = None  # blocks that change shape: gated, plain; gated
+gate_normalised: Optional[bool] = None  # normalise before the sigmoid; no
+gate_relu: Optional[str] = None  # after the mix, or inside of H; after
+match: Optional[str] = None  # be as large as a residual net in: parameters, multiply_adds
+start: Optional[str] = None  # of a Highway net: drawn, or contained, as a residual net; drawn
+shortcut_scale: Optional[float] = None  # of a scaled net; 0.5
+branch_scale: Optional[float] = None  # of a scaled net; 0.5
 epochs: Optional[int] = None  # instead of the recipe's
 width: Optional[int] = None  # channels of the first stage, instead of the recipe's
 batch: Optional[int] = None  # images a step, instead of the recipe's
 rate: Optional[float] = None  # learning rate, instead of the recipe's
 precision: Optional[str] = None  # float32, tensorfloat32 or bfloat16, instead of the recipe's
 patience: Optional[int] = None  # epochs of a plateau, instead of the recipe's drops
+fraction: Optional[float] = None  # of the training images, for as many steps
 device: str = "auto"  # auto, cpu, cuda, cuda:1, …
 runs_dir: str = "data/runs"  # folder of the records; relative to the repository
 data_dir: str = "data/downloads"  # folder of the data sets; relative to the repository
@@ -49,15 +60,30 @@ deadline: Optional[float] = None  # Unix time at which to save and stop; run aga
 # %%
 from resnet_study import paths, plots
 from resnet_study.checkpoints import OutOfTime
-from resnet_study.experiments import Run, perform
+from resnet_study.experiments import make_run, perform
 from resnet_study.recipes import get_recipe
 from resnet_study.records import load_curves, load_runs
 
 plots.use_style()
 changes = {"epochs": epochs, "width": width, "batch": batch, "rate": rate}
-changes |= {"precision": precision, "patience": patience}
-changed = get_recipe(recipe, **changes)
-run = Run(changed, family, depth, seed, shortcut)
+changes |= {"fraction": fraction, "precision": precision, "patience": patience}
+run = make_run(
+    get_recipe(recipe, **changes),
+    family,
+    depth,
+    seed,
+    shortcut=shortcut,
+    gate_kernel=gate_kernel,
+    gate_bias=gate_bias,
+    gate_form=gate_form,
+    gate_reshaping=gate_reshaping,
+    gate_normalised=gate_normalised,
+    gate_relu=gate_relu,
+    match=match,
+    start=start,
+    shortcut_scale=shortcut_scale,
+    branch_scale=branch_scale,
+)
 record = run.record_path(paths.ROOT / runs_dir)
 
 # %% [markdown]

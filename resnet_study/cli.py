@@ -8,12 +8,20 @@ import click
 
 from resnet_study import archive as archives
 from resnet_study import paths
+from resnet_study.blocks import SHORTCUTS
 from resnet_study.checkpoints import OutOfTime
 from resnet_study.distributed import is_first_here, is_leader, under_torchrun
 from resnet_study.effects import FEWEST_SEEDS
 from resnet_study.errors import InputError
-from resnet_study.experiments import EXPERIMENTS, Run, get_experiment, parse_seeds, perform
-from resnet_study.models import FAMILIES, SHORTCUTS
+from resnet_study.experiments import (
+    EXPERIMENTS,
+    Run,
+    get_experiment,
+    make_run,
+    parse_seeds,
+    perform,
+)
+from resnet_study.models import FAMILIES
 from resnet_study.queue import Place, default_jobs, parse_duration, train_missing
 from resnet_study.recipes import RECIPES, get_recipe
 from resnet_study.records import read_record
@@ -36,13 +44,24 @@ def cli():
 @click.option("--family", help="Which blocks. [residual]")
 @click.option("--depth", type=int, help="Weighted layers. [18]")
 @click.option("--seed", type=int, help="Of weights, order and augmentation. [0]")
-@click.option("--shortcut", help="Of a residual net. [A]")
+@click.option("--shortcut", help="Of a net that has shortcuts. [A]")
+@click.option("--gate-kernel", type=int, help="Of a Highway net: 1 or 3. [3]")
+@click.option("--gate-bias", type=float, help="Where it starts. [-2]")
+@click.option("--gate-form", help="coupled, uncoupled, or shortcut alone. [coupled]")
+@click.option("--gate-reshaping", help="Blocks that change shape: gated or plain. [gated]")
+@click.option("--gate-normalised", is_flag=True, default=None, help="Normalise before the sigmoid.")
+@click.option("--gate-relu", help="after the mix, or inside of H. [after]")
+@click.option("--match", help="A residual net's parameters or multiply_adds, by narrower stages.")
+@click.option("--start", help="Of a Highway net: contained starts as a residual net. [drawn]")
+@click.option("--shortcut-scale", type=float, help="Of a scaled net. [0.5]")
+@click.option("--branch-scale", type=float, help="Of a scaled net. [0.5]")
 @click.option("--epochs", type=int, help="Instead of the recipe's.")
 @click.option("--width", type=int, help="Channels of the first stage, instead of the recipe's.")
 @click.option("--batch", type=int, help="Images a step, instead of the recipe's.")
 @click.option("--rate", type=float, help="Learning rate, instead of the recipe's.")
 @click.option("--precision", help="Of convolutions, instead of the recipe's.")
 @click.option("--patience", type=int, help="Epochs of a plateau, instead of the recipe's drops.")
+@click.option("--fraction", type=float, help="Of the training images, for as many steps. [1]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @RUNS_DIR
 @click.option("--data-dir", type=Path, default=paths.DOWNLOADS, help="Data sets. [data/downloads]")
@@ -52,19 +71,14 @@ def cli():
 )
 @click.option("--overwrite", is_flag=True, help="Train again what is recorded already.")
 def run(
-    recipe, experiment, seeds, jobs, family, depth, seed, shortcut, epochs, width, batch, rate,
-    precision, patience, device, runs_dir, data_dir, time_budget, checkpoint_seconds, overwrite,
+    recipe, experiment, seeds, jobs, epochs, width, batch, rate, fraction, precision, patience,
+    device, runs_dir, data_dir, time_budget, checkpoint_seconds, overwrite, **network,
 ):  # fmt: skip
     """Train one network and record it, or all that is missing of an experiment."""
     changes = {
-        "epochs": epochs,
-        "width": width,
-        "batch": batch,
-        "rate": rate,
-        "precision": precision,
-        "patience": patience,
-    }
-    network = {"family": family, "depth": depth, "seed": seed, "shortcut": shortcut}
+        "epochs": epochs, "width": width, "batch": batch, "rate": rate, "fraction": fraction,
+        "precision": precision, "patience": patience,
+    }  # fmt: skip
     given = {name: value for name, value in network.items() if value is not None}
     deadline = None if time_budget is None else time.time() + parse_duration(time_budget)
     if experiment and under_torchrun():
@@ -72,7 +86,7 @@ def run(
     if experiment is None:
         _refuse({"seeds": seeds, "jobs": jobs}, "goes with --experiment")
         defaults = {"family": "residual", "depth": 18, "seed": 0}
-        chosen = Run(get_recipe(recipe or "digits", **changes), **(defaults | given))
+        chosen = make_run(get_recipe(recipe or "digits", **changes), **(defaults | given))
         _run_one(
             chosen, overwrite, device=device, runs_dir=runs_dir, data_dir=data_dir,
             checkpoint_seconds=checkpoint_seconds, deadline=deadline,
@@ -103,7 +117,7 @@ def _refuse(options: dict[str, object], reason: str) -> None:
     """Raise :class:`InputError` for an option that has no meaning here."""
     for name, value in options.items():
         if value is not None:
-            raise InputError(f"--{name} {reason}")
+            raise InputError(f"--{name.replace('_', '-')} {reason}")
 
 
 def _run_one(chosen: Run, overwrite: bool, *, runs_dir: Path, **options) -> None:
@@ -157,7 +171,7 @@ def status(experiment, recipe, seeds, runs_dir):
     """
     chosen = [get_experiment(experiment)] if experiment else EXPERIMENTS.values()
     for each in chosen:
-        for name in each.recipes if recipe is None else [recipe]:
+        for name in each.grids if recipe is None else [recipe]:
             runs = each.runs(name, seed_list(seeds))
             states = {run.name: run.state(runs_dir) for run in runs}
             counts = ", ".join(

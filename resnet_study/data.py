@@ -6,6 +6,7 @@ models.
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,8 @@ class Dataset:
 
     ``mean`` and ``deviation`` (1, C, 1, 1) are those of the training pixels; they
     normalise both sets. ``colour_axes`` (C, C) are the principal axes of their colours.
+    ``epoch_images`` is the length of an epoch: that of the whole training set, also where
+    ``train`` is a part of it.
     """
 
     train: Images
@@ -57,6 +60,7 @@ class Dataset:
     mean: Tensor
     deviation: Tensor
     colour_axes: Tensor
+    epoch_images: int
 
     @property
     def classes(self) -> int:
@@ -82,6 +86,7 @@ class Dataset:
             self.mean.to(device),
             self.deviation.to(device),
             self.colour_axes.to(device),
+            self.epoch_images,
         )
 
     def fingerprint(self) -> str:
@@ -98,8 +103,16 @@ class Dataset:
         return normal.contiguous(memory_format=torch.channels_last)  # faster convolutions
 
     def draw_order(self, generator: torch.Generator) -> Tensor:
-        """A random order of the training images, (N); ``generator`` lies on their device."""
-        return torch.randperm(len(self.train), generator=generator, device=self.device)
+        """A random order of one epoch, (``epoch_images``); ``generator`` lies on their device.
+
+        A part of the training set is gone through in one order after another, the last cut short.
+        """
+        rounds = math.ceil(self.epoch_images / len(self.train))
+        orders = [
+            torch.randperm(len(self.train), generator=generator, device=self.device)
+            for _ in range(rounds)
+        ]
+        return torch.cat(orders)[: self.epoch_images]
 
     def training_batches(
         self, order: Tensor, batch: int, augmentation: Augmentation, generator: torch.Generator
@@ -133,8 +146,11 @@ class Dataset:
         return Images(share(part.images), share(part.labels))
 
 
-def make_dataset(train: Images, validation: Images) -> Dataset:
-    """A :class:`Dataset` normalised by the training images alone."""
+def make_dataset(train: Images, validation: Images, epoch_images: int | None = None) -> Dataset:
+    """A :class:`Dataset` normalised by the training images alone.
+
+    ``epoch_images`` is the number of training images if not given.
+    """
     mean, covariance = colour_moments(train.images)
     shape = (1, -1, 1, 1)
     return Dataset(
@@ -143,6 +159,7 @@ def make_dataset(train: Images, validation: Images) -> Dataset:
         mean.float().view(shape),
         covariance.diagonal().sqrt().float().view(shape),
         colour_axes(covariance),
+        len(train) if epoch_images is None else epoch_images,
     )
 
 
@@ -158,6 +175,31 @@ def hold_out(images: Images, count: int) -> tuple[Images, Images]:
         torch.arange(len(images)), test_size=count, stratify=images.labels, random_state=0
     )
     return images.take(kept.sort().values), images.take(held.sort().values)
+
+
+def take_fraction(images: Images, fraction: float) -> Images:
+    """A ``fraction`` of each class, in the order of ``images``; the same images every time.
+
+    Nested: a smaller fraction lies within a larger one.
+
+    Raises:
+        InputError: if that leaves a class without an image.
+    """
+    if fraction == 1:
+        return images
+    generator = torch.Generator().manual_seed(0)
+    chosen = []
+    for label in images.labels.unique():
+        members = (images.labels == label).nonzero().flatten()
+        count = round(fraction * len(members))
+        if count == 0:
+            raise InputError(
+                f"fraction {fraction} leaves no image of a class of {len(members)}; "
+                f"accepted: {1 / len(members):.2g} or more"
+            )
+        order = torch.randperm(len(members), generator=generator)
+        chosen.append(members[order[:count]])
+    return images.take(torch.cat(chosen).sort().values)
 
 
 def _digits(data_dir: Path) -> tuple[Images, None]:
@@ -218,7 +260,9 @@ RESIDENT: dict[str, Callable[[Path], tuple[Images, Images | None]]] = {
 DATA_SETS = (*RESIDENT, "imagenet")
 
 
-def load_data(name: str, held_out: int, data_dir: Path = paths.DOWNLOADS) -> Dataset | ImageNet:
+def load_data(
+    name: str, held_out: int, data_dir: Path = paths.DOWNLOADS, fraction: float = 1
+) -> Dataset | ImageNet:
     """Load a data set of ``DATA_SETS`` onto the CPU.
 
     Args:
@@ -226,18 +270,24 @@ def load_data(name: str, held_out: int, data_dir: Path = paths.DOWNLOADS) -> Dat
         held_out: training images that serve as validation set (a fixed, class-balanced
             choice); 0 to validate on the set's own test images.
         data_dir: folder for data sets that do not come with a package.
+        fraction: share of the training images to train on, see :func:`take_fraction`. They alone
+            decide the normalisation, as if there were no others; what validates stays the same,
+            and so does the length of an epoch.
 
     Raises:
-        InputError: for an unknown name, or data that are missing or corrupt.
+        InputError: for an unknown name, data that are missing or corrupt, or a fraction that is
+            too small to hold every class.
     """
     require_one_of("data set", name, DATA_SETS)
     if name == "imagenet":
         if held_out:
             raise InputError(f"held_out {held_out} on imagenet; accepted: 0, it validates on val")
+        if fraction != 1:
+            raise InputError(f"fraction {fraction} on imagenet; accepted: 1")
         return load_imagenet(Path(data_dir))
     train, test = RESIDENT[name](Path(data_dir))
     if held_out:
-        return make_dataset(*hold_out(train, held_out))
+        train, test = hold_out(train, held_out)
     if test is None:
         raise InputError(f"data set {name!r} has no test images; hold out 1 or more")
-    return make_dataset(train, test)
+    return make_dataset(take_fraction(train, fraction), test, len(train))

@@ -1,15 +1,18 @@
-"""The effects that Fig. 2 is about, and the rules by which records decide them.
+"""The effects that the claims are about, and the rules by which records decide them.
 
 An effect is a difference of final errors between two networks, paired by seed, in
 percentage points. Its sign is decided when there are enough seeds and the 95 % interval leaves
 out zero.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
-from resnet_study.statistics import Estimate, paired_difference
+from resnet_study.highway import Gates
+from resnet_study.statistics import Estimate, estimate, paired_difference
 
 FEWEST_SEEDS = 3
 
@@ -119,3 +122,178 @@ def identical_curves(ours: pd.DataFrame, theirs: pd.DataFrame) -> tuple[int, int
     yours = {name: table.reset_index(drop=True) for name, table in theirs.groupby(labels)}
     shared = mine.keys() & yours.keys()
     return sum(mine[name].equals(yours[name]) for name in shared), len(shared)
+
+
+# Highway nets against residual ones: claims C7 to C9. The rules below were written down before
+# the first of their runs was trained. "Training error" is the running one of the last epoch, as in
+# Fig. 2; every difference is Highway − residual, paired by seed, in points.
+
+
+def select(runs: pd.DataFrame, family: str, depth: int, **labels: object) -> pd.DataFrame:
+    """The rows of a network with these ``labels``, columns of ``load_runs``; None is no value."""
+    chosen = runs[(runs.family == family) & (runs.depth == depth)]
+    for name, value in labels.items():
+        column = chosen[name]
+        chosen = chosen[column.isna() if value is None else column == value]
+    return chosen
+
+
+def gate_labels(gates: Gates) -> dict[str, object]:
+    """The labels by which the runs of these gates are found."""
+    return {"gate_kernel": gates.kernel, "gate_bias": gates.bias}
+
+
+def at_best_rate(chosen: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the rate whose mean training error is lowest; a run that diverged counts 100 %.
+
+    By training error, because nothing is chosen on the images that validate.
+    """
+    if chosen.empty:
+        return chosen
+    means = chosen.training_error.astype(float).fillna(100).groupby(chosen.rate).mean()
+    return chosen[chosen.rate == means.idxmin()]
+
+
+def gap(highway: pd.DataFrame, residual: pd.DataFrame, metric: str) -> Estimate:
+    """Final ``metric`` of ``highway`` − ``residual``, tables of one network each.
+
+    Raises:
+        InputError: if a seed occurs twice in one of them.
+    """
+    first, second = (t.set_index("seed")[metric].astype(float) for t in (highway, residual))
+    return paired_difference(first, second)
+
+
+def highway_gaps(runs: pd.DataFrame, rate: float, metric: str) -> pd.DataFrame:
+    """One row a gate: its gap to the residual net of the same depth, both trained at ``rate``.
+
+    Columns depth, kernel, bias, match (empty for whole widths), parameters, multiply_adds, gap
+    (an Estimate), sign.
+    """
+    whole = runs[(runs.rate == rate) & (runs.fraction == 1) & (runs.start == "drawn")]
+    highway = whole[whole.family == "highway"]
+    matches = highway.match.fillna("").rename("match")
+    rows = []
+    for (depth, kernel, bias, match), nets in highway.groupby(
+        ["depth", "gate_kernel", "gate_bias", matches]
+    ):
+        measured = gap(nets, select(whole, "residual", depth), metric)
+        rows.append(
+            {
+                "depth": depth,
+                "kernel": int(kernel),
+                "bias": bias,
+                "match": match,
+                "parameters": nets.parameters.iloc[0],
+                "multiply_adds": nets.multiply_adds.iloc[0],
+                "gap": measured,
+                "sign": sign(measured),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def overall(verdicts: Iterable[str]) -> str:
+    """The verdict that all share; ``mixed`` if two contradict each other; else ``not decided``."""
+    found = set(verdicts)
+    if len(found) == 1:
+        return found.pop()
+    return "mixed" if {"supported", "refuted"} <= found else "not decided"
+
+
+def highway_verdict(
+    runs: pd.DataFrame, gates: Gates, metric: str, claimed: str, depths: Iterable[int] = (18, 34)
+) -> tuple[str, dict[int, Estimate]]:
+    """The rule of C7 and C8: the verdict, and the gap it rests on at each depth.
+
+    Each family is taken at its best rate (see :func:`at_best_rate`) of those trained, with whole
+    widths and all of the data, and the Highway net with ``gates``. At each depth the sign of the
+    gap supports the claim, refutes it, or is not decided; :func:`overall` makes one of them.
+
+    - **C8**, ResNets outperform Highway nets: validation error, claimed ``higher``.
+    - **C7** has two parts. That the Highway net's functions contain the ResNet's is proved by
+      ``containment.contain`` and its test, and no record can decide it. That it therefore "should
+      be at least as good" is a claim about what training finds: training error, claimed
+      ``lower``. Equality would be "not decided", which is as much as seeds can say of it.
+    """
+    gaps = {}
+    for depth in depths:
+        whole = {"fraction": 1, "match": None, "start": "drawn"}
+        highway = at_best_rate(select(runs, "highway", depth, **whole, **gate_labels(gates)))
+        residual = at_best_rate(select(runs, "residual", depth, **whole))
+        gaps[depth] = gap(highway, residual, metric)
+    signs = [sign(measured) for measured in gaps.values()]
+    verdicts = [
+        "not decided" if found == "undecided" else "supported" if found == claimed else "refuted"
+        for found in signs
+    ]
+    return overall(verdicts), gaps
+
+
+@dataclass(frozen=True)
+class DataSize:
+    """How the gap of one gate changes with the amount of data, at equal iterations.
+
+    Gaps are by fraction of the training images, ascending; a slope is the change of the gap, in
+    points, for ten times the data: a line fitted to each seed, then a mean over seeds.
+    """
+
+    gates: Gates
+    training: dict[float, Estimate]
+    validation: dict[float, Estimate]
+    training_slope: Estimate
+    validation_slope: Estimate
+
+    @property
+    def reading(self) -> str:
+        """Which explanation of a deficit the gaps fit; the rule of C9.
+
+        - ``optimisation``: the training error is higher at every size.
+        - ``needs data``: the training error is higher at no size, the validation error is higher
+          at the smallest, and its gap closes as data grow (the slope is lower than zero).
+        - ``no need of data``: the training error is higher at no size, and the validation gap
+          either is below zero at the smallest size or opens as data grow.
+        - ``not decided``: anything else.
+        """
+        training = [sign(measured) for measured in self.training.values()]
+        smallest = sign(next(iter(self.validation.values())))
+        slope = sign(self.validation_slope)
+        if all(found == "higher" for found in training):
+            return "optimisation"
+        if "higher" not in training:
+            if smallest == "higher" and slope == "lower":
+                return "needs data"
+            if smallest == "lower" or slope == "higher":
+                return "no need of data"
+        return "not decided"
+
+    @property
+    def verdict(self) -> str:
+        """What the reading says of C9, that Highway nets need more data."""
+        verdicts = {"needs data": "supported", "not decided": "not decided"}
+        return verdicts.get(self.reading, "refuted")
+
+
+def data_size(runs: pd.DataFrame, gates: Gates, rate: float, depth: int = 18) -> DataSize:
+    """Gaps and slopes of Highway nets with ``gates`` over all fractions in ``runs``."""
+    at_rate = runs[(runs.rate == rate) & runs.match.isna()]
+    found = {}
+    for metric in ("training_error", "validation_error"):
+        gaps, by_seed = {}, {}
+        for fraction in sorted(at_rate.fraction.unique()):
+            highway = select(at_rate, "highway", depth, fraction=fraction, **gate_labels(gates))
+            residual = select(at_rate, "residual", depth, fraction=fraction)
+            gaps[fraction] = gap(highway, residual, metric)
+            first, second = (t.set_index("seed")[metric].astype(float) for t in (highway, residual))
+            by_seed[fraction] = first - second
+        found[metric] = gaps, estimate(slopes(pd.DataFrame(by_seed)))
+    training, validation = found["training_error"], found["validation_error"]
+    return DataSize(gates, training[0], validation[0], training[1], validation[1])
+
+
+def slopes(gaps: pd.DataFrame) -> pd.Series:
+    """Slope of each row against log10 of the columns, fractions; rows without a gap left out."""
+    whole = gaps.dropna()
+    size = np.log10(np.asarray(whole.columns, dtype=float))
+    size = size - size.mean()
+    return (whole * size).sum(axis=1) / (size**2).sum()

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,14 +12,18 @@ import torch
 
 from resnet_study import paths, provenance
 from resnet_study.augmentation import Augmentation
+from resnet_study.blocks import SHORTCUTS
 from resnet_study.checkpoints import Checkpoint
+from resnet_study.containment import contain
 from resnet_study.data import Dataset, load_data
-from resnet_study.distributed import is_leader, leader_first, process_group
+from resnet_study.distributed import is_leader, leader_first, process_group, processes
 from resnet_study.errors import InputError, require_at_least, require_integers, require_one_of
 from resnet_study.files import exclusive, require_writable
+from resnet_study.gate_statistics import describe_gates, measure_start
+from resnet_study.highway import KERNELS, Gates, Scales
+from resnet_study.matching import MEASURES, matched_widths
 from resnet_study.models import (
     FAMILIES,
-    SHORTCUTS,
     Network,
     build_model,
     count_multiply_adds,
@@ -30,12 +34,19 @@ from resnet_study.recipes import Recipe, changes_of, get_recipe
 from resnet_study.records import RecordError, read_record, write_record
 from resnet_study.training import Callback, History, choose_device, train
 
+STARTS = ("drawn", "contained")
+
 
 @dataclass(frozen=True)
 class Run:
     """One training run: a recipe, a network and a seed.
 
     ``seed`` decides the initial weights, the order of the data and their augmentation.
+    ``gates`` are a Highway net's, ``scales`` a scaled net's; both have their defaults if not
+    given, and are None for other families. A Highway net may ``match`` the residual net of its
+    depth and the recipe's width in ``"parameters"`` or ``"multiply_adds"``, and it may ``start``
+    as usual, ``"drawn"``, or ``"contained"``: as the function that the untrained residual net of
+    this seed is, see :mod:`resnet_study.containment`. The gates are then those of T = ½.
 
     Raises:
         InputError: for a value that does not exist.
@@ -46,6 +57,10 @@ class Run:
     depth: int
     seed: int
     shortcut: str = "A"
+    gates: Gates | None = None
+    scales: Scales | None = None
+    match: str | None = None
+    start: str = "drawn"
 
     def __post_init__(self):
         require_integers(depth=self.depth, seed=self.seed)
@@ -56,6 +71,28 @@ class Run:
             raise InputError(f"seed {self.seed} is impossible; accepted: 0 to 2**63 − 1")
         if self.family == "plain" and self.shortcut != "A":
             raise InputError("a plain net has no shortcuts; leave the shortcut out")
+        self._settle("gates", "highway", Gates)
+        self._settle("scales", "scaled", Scales)
+        if self.match is not None:
+            require_one_of("match", self.match, MEASURES)
+            if self.gates is None:
+                raise InputError(f"a {self.family} net has no gates to match; leave the match out")
+        require_one_of("start", self.start, STARTS)
+        if self.start == "contained":
+            if self.gates is None:
+                raise InputError(f"a {self.family} net contains no residual net; accepted: highway")
+            if self.match or self.gates != Gates(kernel=self.gates.kernel, bias=0):
+                raise InputError(
+                    "a contained start goes with whole widths and gates of bias 0, coupled, gated "
+                    "throughout, not normalised, ReLU after; accepted: either kernel"
+                )
+
+    def _settle(self, name: str, family: str, defaults: type) -> None:
+        """Give ``family`` the default options that it was made without; refuse them to others."""
+        if self.family == family and getattr(self, name) is None:
+            object.__setattr__(self, name, defaults())
+        elif self.family != family and getattr(self, name) is not None:
+            raise InputError(f"a {self.family} net has no {name}; they go with family {family}")
 
     @property
     def config(self) -> dict:
@@ -63,13 +100,24 @@ class Run:
         return json.loads(json.dumps(asdict(self)))
 
     @property
+    def changes(self) -> dict[str, object]:
+        """Whatever departs from the recipe or the defaults, by the train notebook's parameters."""
+        own = {"shortcut": self.shortcut, "match": self.match, "start": self.start}
+        usual = {"shortcut": "A", "match": None, "start": "drawn"}
+        if self.gates:
+            own |= gate_parameters(self.gates)
+            usual |= gate_parameters(Gates())
+        if self.scales:
+            own |= scale_parameters(self.scales)
+            usual |= scale_parameters(Scales())
+        changed = {name: value for name, value in own.items() if value != usual[name]}
+        return changed | changes_of(self.recipe)
+
+    @property
     def name(self) -> str:
-        """Family, depth, whatever departs from the recipe or the default, and the seed."""
-        parts = [f"{self.family}-{self.depth}"]
-        if self.shortcut != "A":
-            parts.append(f"shortcut-{self.shortcut}")
-        parts += [f"{name}-{value}" for name, value in changes_of(self.recipe).items()]
-        return "-".join([*parts, f"seed-{self.seed}"])
+        """Family, depth, whatever departs from the recipe or the defaults, and the seed."""
+        changes = [f"{name}-{value}" for name, value in self.changes.items()]
+        return "-".join([f"{self.family}-{self.depth}", *changes, f"seed-{self.seed}"])
 
     def record_path(self, runs_dir: Path = paths.RUNS) -> Path:
         return Path(runs_dir) / self.recipe.name / f"{self.name}.json"
@@ -103,11 +151,52 @@ def run_from_config(config: dict) -> Run | None:
     try:
         recipe = dict(config["recipe"])
         augmentation = Augmentation(**_with_tuples(recipe.pop("augmentation")))
-        return Run(
-            **{**config, "recipe": Recipe(**_with_tuples(recipe), augmentation=augmentation)}
-        )
+        parts = {"recipe": Recipe(**_with_tuples(recipe), augmentation=augmentation)}
+        for name, kind in {"gates": Gates, "scales": Scales}.items():
+            if config.get(name):
+                parts[name] = kind(**config[name])
+        return Run(**{**config, **parts})
     except (KeyError, TypeError, InputError):
         return None
+
+
+def gate_parameters(gates: Gates) -> dict[str, object]:
+    """Options of gates by the names they have on the command line: ``gate_kernel``, …"""
+    return {f"gate_{name}": value for name, value in asdict(gates).items()}
+
+
+def scale_parameters(scales: Scales) -> dict[str, object]:
+    """Options of a scaled net by the names they have on the command line."""
+    return {f"{name}_scale": value for name, value in asdict(scales).items()}
+
+
+def make_run(recipe: Recipe, family: str, depth: int, seed: int, **parameters: object) -> Run:
+    """A :class:`Run` of the flat parameters that notebook and command line have.
+
+    Besides ``shortcut``, ``match`` and ``start`` these are ``gate_kernel``, …,
+    ``shortcut_scale`` and ``branch_scale``. None is the default.
+
+    Raises:
+        InputError: for a value that does not exist, or an option of another family.
+    """
+    given = {name: value for name, value in parameters.items() if value is not None}
+    gates = {f.name: given.pop(f"gate_{f.name}", None) for f in fields(Gates)}
+    scales = {f.name: given.pop(f"{f.name}_scale", None) for f in fields(Scales)}
+    return Run(
+        recipe,
+        family,
+        depth,
+        seed,
+        **given,
+        gates=_with_options(Gates, gates),
+        scales=_with_options(Scales, scales),
+    )
+
+
+def _with_options(kind: type, options: dict[str, object]) -> object | None:
+    """An instance with those options that are not None; None if all are."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return kind(**given) if given else None
 
 
 def _with_tuples(values: dict) -> dict:
@@ -148,12 +237,13 @@ def perform(
     where = choose_device(device)
     torch.set_num_threads(1)
     torch.backends.cudnn.benchmark = True  # batches have one shape: find their fastest kernels
+    recipe = run.recipe
     with process_group(where), ExitStack() as held:
         with leader_first():
             if is_leader():
                 require_writable(run.record_path(runs_dir).parent)
                 held.enter_context(exclusive(run.lock_path(runs_dir)))
-            data = load_data(run.recipe.data, run.recipe.held_out, data_dir).to(where)
+            data = load_data(recipe.data, recipe.held_out, data_dir, recipe.fraction).to(where)
         origin = {
             **provenance.describe(where),
             "data": data.fingerprint(),
@@ -171,33 +261,54 @@ def perform(
         )
         torch.manual_seed(run.seed)
         model = make_model(run, data)
+        # Gates are measured over all images: not where processes share them, or read them anew.
+        inside = run.gates and isinstance(data, Dataset) and processes() == 1
+        start = measure_start(model, data, recipe) if inside else None
         history = train(
             model,
             data,
-            run.recipe,
+            recipe,
             seed=run.seed,
             callbacks=callbacks,
             checkpoint=checkpoint,
             progress=progress and is_leader(),
         )
+        content = describe(run, origin, model, data, history)
+        if inside and history.diverged_at is None:
+            content["gates"] = describe_gates(model, data, recipe, start)
         path = run.record_path(runs_dir)
         if is_leader():
-            write_record(path, describe(run, origin, model, data, history))
+            write_record(path, content)
             checkpoint.remove()
     return path
 
 
 def make_model(run: Run, data: Dataset) -> Network:
     """The network of ``run`` for the images and classes of ``data``."""
+    options = {
+        "classes": data.classes,
+        "stem": run.recipe.stem,
+        "shortcut": run.shortcut,
+        "gates": run.gates,
+    }
+    width, shape = run.recipe.width, input_shape(run, data)
+    if run.match:
+        width = matched_widths(
+            run.match, run.family, run.depth, width=width, image_shape=shape, **options
+        )
+    if run.start == "contained":
+        options["gates"] = None
+        resnet = build_model("residual", run.depth, width=width, channels=shape[0], **options)
+        return contain(resnet, run.gates.kernel)
     return build_model(
-        run.family,
-        run.depth,
-        classes=data.classes,
-        channels=data.channels,
-        stem=run.recipe.stem,
-        width=run.recipe.width,
-        shortcut=run.shortcut,
+        run.family, run.depth, width=width, channels=shape[0], scales=run.scales, **options
     )
+
+
+def input_shape(run: Run, data: Dataset) -> tuple[int, int, int]:
+    """(C, H, W) of the images as the network gets them."""
+    crop = run.recipe.augmentation.crop
+    return data.image_shape if crop is None else (data.channels, crop, crop)
 
 
 def describe(run: Run, origin: dict, model: Network, data: Dataset, history: History) -> dict:
@@ -205,14 +316,12 @@ def describe(run: Run, origin: dict, model: Network, data: Dataset, history: His
     diverged = history.diverged_at is not None
     curve = [asdict(point) for point in history.curve]
     last = {} if diverged else curve[-1]
-    images = (len(curve) + diverged) * len(data.train)
-    crop = run.recipe.augmentation.crop
-    shape = data.image_shape if crop is None else (data.channels, crop, crop)
+    images = (len(curve) + diverged) * data.epoch_images
     return {
         "config": run.config,
         "provenance": origin,
         "parameters": count_parameters(model),
-        "multiply_adds": count_multiply_adds(model, shape),
+        "multiply_adds": count_multiply_adds(model, input_shape(run, data)),
         "training_images": len(data.train),
         "validation_images": len(data.validation),
         "seconds": round(history.seconds, 2),
@@ -244,15 +353,52 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
+class Arm:
+    """A network of an experiment, and how it departs from the recipe; one run for each seed.
+
+    ``rate`` is a factor on the recipe's rate, ``fraction`` that of the training images.
+    """
+
+    family: str
+    depth: int
+    gates: Gates | None = None
+    match: str | None = None
+    start: str = "drawn"
+    rate: float = 1.0
+    fraction: float = 1.0
+
+    def run(self, recipe: Recipe, seed: int) -> Run:
+        """This network trained by ``recipe``; a rate with a factor has three digits."""
+        if self.rate != 1:
+            recipe = replace(recipe, rate=float(f"{recipe.rate * self.rate:.3g}"))
+        if self.fraction != 1:
+            recipe = replace(recipe, fraction=self.fraction)
+        return Run(
+            recipe,
+            self.family,
+            self.depth,
+            seed,
+            gates=self.gates,
+            match=self.match,
+            start=self.start,
+        )
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What an experiment trains with one recipe: each arm with each seed."""
+
+    arms: tuple[Arm, ...]
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+
+
+@dataclass(frozen=True)
 class Experiment:
-    """A question, and the grid of families, depths and seeds that answers it."""
+    """A question, and the grid of runs that answers it, for each recipe it is asked with."""
 
     name: str
     question: str
-    families: tuple[str, ...]
-    depths: tuple[int, ...]
-    seeds: tuple[int, ...]
-    recipes: tuple[str, ...]
+    grids: dict[str, Grid]  # name of a recipe to its grid; the first is the usual one
 
     def runs(
         self,
@@ -265,13 +411,14 @@ class Experiment:
         Raises:
             InputError: for a recipe the experiment is not made for.
         """
-        recipe = recipe or self.recipes[0]
-        require_one_of(f"recipe of experiment {self.name}", recipe, self.recipes)
+        recipe = recipe or next(iter(self.grids))
+        require_one_of(f"recipe of experiment {self.name}", recipe, self.grids)
+        grid = self.grids[recipe]
+        changed = get_recipe(recipe, **changes)
         return [
-            Run(get_recipe(recipe, **changes), family, depth, seed)
-            for seed in (self.seeds if seeds is None else seeds)
-            for depth in self.depths
-            for family in self.families
+            arm.run(changed, seed)
+            for seed in (grid.seeds if seeds is None else seeds)
+            for arm in grid.arms
         ]
 
     def recorded(
@@ -301,16 +448,113 @@ class Experiment:
         return found
 
 
+FIG2 = tuple(Arm(family, depth) for depth in (18, 34) for family in ("plain", "residual"))
+
+PUBLISHED = Gates()  # 3×3, bias −2: the gate where an experiment has only one
+BIASES = (0, -1, -2, -3, -4, -6)
+RATES = (1 / 3, 3)  # so that no family loses by a badly chosen rate
+FRACTIONS = (0.1, 0.25, 0.5, 1.0)
+
+
+def highway_arms(
+    biases: Iterable[float] = BIASES, matches: Iterable[str] = MEASURES
+) -> tuple[Arm, ...]:
+    """Fig. 2's nets; every gate; matched nets of both kernels; three families at other rates.
+
+    Fig. 2's nets at the recipe's rate are the very runs of ``fig2``, so they are trained once.
+    """
+    gates = [Gates(kernel=kernel, bias=bias) for kernel in KERNELS for bias in biases]
+    matched = [replace(PUBLISHED, kernel=kernel) for kernel in KERNELS]
+    families = {"plain": None, "residual": None, "highway": PUBLISHED}
+    return (
+        *FIG2,
+        *(Arm("highway", depth, gate) for depth in (18, 34) for gate in gates),
+        *(
+            Arm("highway", depth, gate, match)
+            for depth in (18, 34)
+            for gate in matched
+            for match in matches
+        ),
+        *(
+            Arm(family, depth, gate, rate=rate)
+            for depth in (18, 34)
+            for family, gate in families.items()
+            for rate in RATES
+        ),
+    )
+
+
+def containment_arms() -> tuple[Arm, ...]:
+    """ResNets; Highway nets that start as the same function; and ones with the same gates, drawn.
+
+    The gates have T = ½, so bias 0. But for the contained ones they are runs of ``highway``.
+    """
+    half = Gates(kernel=1, bias=0)
+    return tuple(
+        arm
+        for depth in (18, 34)
+        for arm in (
+            Arm("residual", depth),
+            Arm("highway", depth, half),
+            Arm("highway", depth, half, start="contained"),
+        )
+    )
+
+
+def data_size_arms(
+    biases: Iterable[float], fractions: Iterable[float] = FRACTIONS
+) -> tuple[Arm, ...]:
+    """Residual and Highway nets of 18 layers on each fraction of the training images.
+
+    At the whole set they are runs of ``highway``.
+    """
+    gates = [replace(PUBLISHED, bias=bias) for bias in biases]
+    return tuple(
+        arm
+        for fraction in fractions
+        for arm in (
+            Arm("residual", 18, fraction=fraction),
+            *(Arm("highway", 18, gate, fraction=fraction) for gate in gates),
+        )
+    )
+
+
 EXPERIMENTS = {
     experiment.name: experiment
     for experiment in (
         Experiment(
             name="fig2",
             question="Does depth degrade plain nets, and not residual ones? (C4, C5)",
-            families=("plain", "residual"),
-            depths=(18, 34),
-            seeds=(0, 1, 2, 3, 4),
-            recipes=("digits", "tiny-imagenet-20", "tiny-imagenet", "imagenet"),
+            grids={
+                name: Grid(FIG2)
+                for name in ("digits", "tiny-imagenet-20", "tiny-imagenet", "imagenet")
+            },
+        ),
+        Experiment(
+            name="highway",
+            question="Are ResNets better than the Highway nets that contain them? (C7, C8)",
+            grids={
+                "digits": Grid(highway_arms()),
+                "tiny-imagenet-20": Grid(
+                    (*FIG2, Arm("highway", 18, PUBLISHED), Arm("highway", 34, PUBLISHED)),
+                    seeds=(0, 1, 2),
+                ),
+                "tiny-imagenet": Grid(highway_arms(), seeds=(0, 1, 2)),
+            },
+        ),
+        Experiment(
+            name="containment",
+            question="Does training find what a Highway net can represent? (C7)",
+            grids={name: Grid(containment_arms()) for name in ("digits", "tiny-imagenet")},
+        ),
+        Experiment(
+            name="data-size",
+            question="Do Highway nets need more data than ResNets? (C9)",
+            grids={
+                "digits": Grid(data_size_arms(biases=(-1, -2, -4))),
+                "tiny-imagenet-20": Grid(data_size_arms(biases=(-2,)), seeds=(0, 1, 2)),
+                "tiny-imagenet": Grid(data_size_arms(biases=(-1, -2, -4)), seeds=(0, 1, 2)),
+            },
         ),
     )
 }

@@ -146,6 +146,10 @@ class ImageNet:
     channels = 3
 
     @property
+    def epoch_images(self) -> int:
+        return len(self.train)
+
+    @property
     def classes(self) -> int:
         return int(self.train.labels.max()) + 1
 

@@ -1,4 +1,4 @@
-"""Plain and residual networks of He et al. 2015, from one builder.
+"""Networks of every family, from one builder; and how large and how costly they are.
 
 A network is a stem, a chain of stages made of blocks, and a linear classifier. A
 family is the block it is made of; everything else is shared, so two families differ in
@@ -9,87 +9,27 @@ recognition", arXiv 1512.03385, sections 3.3, 3.4 and 4.2.
 """
 
 import copy
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from resnet_study.blocks import SHORTCUTS, PlainBlock, ResidualBlock, convolution
 from resnet_study.errors import InputError, require_at_least, require_one_of
+from resnet_study.highway import Gates, ScaledBlock, Scales, draw_gates, make_highway_block
 
-SHORTCUTS = ("A", "B", "C")
 STEMS = ("imagenet", "small")
 FOUR_STAGES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}  # He et al. 2015, Table 1
 
 
-def convolution(channels_in: int, channels_out: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    """A convolution without bias (batch normalisation follows), "same" padding, He-initialised.
-
-    Initialised here and not by a sweep over the finished model, so that a block may start
-    some of its parameters elsewhere. Fan-out for every family, as in torchvision.
-    """
-    layer = nn.Conv2d(channels_in, channels_out, kernel, stride, padding=kernel // 2, bias=False)
-    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-    return layer
-
-
-class PaddedIdentity(nn.Module):
-    """Shortcut A: strided identity, with new channels filled with zeros. No parameters."""
-
-    def __init__(self, channels_in: int, channels_out: int, stride: int):
-        super().__init__()
-        self.new_channels = channels_out - channels_in
-        self.stride = stride
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.new_channels))
-
-
-def make_shortcut(channels_in: int, channels_out: int, stride: int, option: str) -> nn.Module:
-    """Shortcut of a residual block: option A, B or C of He et al. 2015, section 4.1."""
-    same_shape = channels_in == channels_out and stride == 1
-    if option == "C" or (option == "B" and not same_shape):
-        projection = convolution(channels_in, channels_out, 1, stride)
-        return nn.Sequential(projection, nn.BatchNorm2d(channels_out))
-    return nn.Identity() if same_shape else PaddedIdentity(channels_in, channels_out, stride)
-
-
-class Branch(nn.Sequential):
-    """The residual function F of a block: conv–BN–ReLU–conv–BN, both convolutions 3×3."""
-
-    def __init__(self, channels_in: int, channels_out: int, stride: int):
-        super().__init__()
-        self.conv1 = convolution(channels_in, channels_out, 3, stride)
-        self.bn1 = nn.BatchNorm2d(channels_out)
-        self.relu = nn.ReLU(inplace=True)
-        self.conv2 = convolution(channels_out, channels_out, 3)
-        self.bn2 = nn.BatchNorm2d(channels_out)
-
-
-class PlainBlock(nn.Module):
-    """y = ReLU(F(x)): two layers of a plain net. ``shortcut`` is accepted and has no meaning."""
-
-    def __init__(self, channels_in: int, channels_out: int, stride: int, shortcut: str):
-        super().__init__()
-        self.branch = Branch(channels_in, channels_out, stride)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.branch(x), inplace=True)
-
-
-class ResidualBlock(nn.Module):
-    """y = ReLU(F(x) + shortcut(x)); He et al. 2015, equations 1 and 2."""
-
-    def __init__(self, channels_in: int, channels_out: int, stride: int, shortcut: str):
-        super().__init__()
-        self.branch = Branch(channels_in, channels_out, stride)
-        self.shortcut = make_shortcut(channels_in, channels_out, stride, shortcut)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.branch(x) + self.shortcut(x), inplace=True)
-
-
-FAMILIES = {"plain": PlainBlock, "residual": ResidualBlock}
+FAMILIES = {
+    "plain": PlainBlock,
+    "residual": ResidualBlock,
+    "highway": make_highway_block,
+    "scaled": ScaledBlock,
+}
 
 
 def make_stem(kind: str, channels_in: int, width: int) -> nn.Sequential:
@@ -104,27 +44,27 @@ def make_stem(kind: str, channels_in: int, width: int) -> nn.Sequential:
 class Network(nn.Module):
     """Stem, stages of blocks, global average pool, linear classifier.
 
-    Stage ``s`` (from 0) has ``width * 2**s`` channels and halves the resolution in its
-    first block, except stage 0.
+    Stage ``s`` (from 0) has ``widths[s]`` channels and halves the resolution in its
+    first block, except stage 0. ``block`` makes a block from channels in and out, stride and
+    shortcut.
     """
 
     def __init__(
         self,
-        block: type[nn.Module],
+        block: Callable[[int, int, int, str], nn.Module],
         blocks_per_stage: tuple[int, ...],
         *,
-        width: int,
+        widths: tuple[int, ...],
         classes: int,
         channels: int,
         stem: str,
         shortcut: str,
     ):
         super().__init__()
-        self.stem = make_stem(stem, channels, width)
+        self.stem = make_stem(stem, channels, widths[0])
         self.stages = nn.ModuleList()
-        channels_in = width
-        for index, length in enumerate(blocks_per_stage):
-            channels_out = width * 2**index
+        channels_in = widths[0]
+        for index, (length, channels_out) in enumerate(zip(blocks_per_stage, widths, strict=True)):
             stage = nn.Sequential()
             for position in range(length):
                 stride = 2 if index > 0 and position == 0 else 1
@@ -172,8 +112,10 @@ def build_model(
     classes: int,
     channels: int = 3,
     stem: str = "imagenet",
-    width: int | None = None,
+    width: int | tuple[int, ...] | None = None,
     shortcut: str = "A",
+    gates: Gates | None = None,
+    scales: Scales | None = None,
 ) -> Network:
     """Build a network with the current state of torch's random generator.
 
@@ -183,8 +125,11 @@ def build_model(
         classes: number of classes.
         channels: channels of the images.
         stem: one of ``STEMS``.
-        width: channels of the first stage; 64 (four stages) or 16 (6n+2) if not given.
-        shortcut: one of ``SHORTCUTS``; it matters to the residual family only.
+        width: channels of the first stage, doubled in each one that follows, or those of every
+            stage; 64 (four stages) or 16 (6n+2) if not given.
+        shortcut: one of ``SHORTCUTS``; a plain net has none.
+        gates: of the Highway family; its defaults if not given.
+        scales: of the scaled family; its defaults if not given.
 
     Raises:
         InputError: for a family, depth, stem, shortcut or width that does not exist.
@@ -192,18 +137,33 @@ def build_model(
     require_one_of("family", family, FAMILIES)
     require_one_of("stem", stem, STEMS)
     require_one_of("shortcut", shortcut, SHORTCUTS)
+    lengths = stage_lengths(depth)
     if width is None:
         width = 64 if depth in FOUR_STAGES else 16
-    require_at_least("width", width, 1)
-    return Network(
-        FAMILIES[family],
-        stage_lengths(depth),
-        width=width,
+    widths = stage_widths(width, len(lengths)) if isinstance(width, int) else width
+    for channels_of_stage in widths:
+        require_at_least("width", channels_of_stage, 1)
+    block = FAMILIES[family]
+    if family == "highway":
+        block = partial(block, gates=gates or Gates())
+    elif family == "scaled":
+        block = partial(block, scales=scales or Scales())
+    model = Network(
+        block,
+        lengths,
+        widths=widths,
         classes=classes,
         channels=channels,
         stem=stem,
         shortcut=shortcut,
     )
+    draw_gates(model)
+    return model
+
+
+def stage_widths(width: float, stages: int) -> tuple[int, ...]:
+    """Channels of each stage: ``width`` in the first, twice as many in each one that follows."""
+    return tuple(round(width * 2**index) for index in range(stages))
 
 
 def count_parameters(model: nn.Module) -> int:

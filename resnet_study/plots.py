@@ -17,6 +17,7 @@ from resnet_study.tables import NETWORKS, network
 DEPTH_COLOURS = {18: "#0072B2", 34: "#D55E00"}  # Okabe & Ito: told apart by any eye
 OTHER_DEPTHS = "#009E73"
 LOOP_COLOURS = {"stock": "#D55E00", "resident": "#0072B2", "ours": "#009E73"}  # theirs too
+FIG2_FAMILIES = ("plain", "residual")  # left and right, as in the post
 WIDTHS = {"training": 0.9, "validation": 2.4}  # thin and bold, as in the post
 
 
@@ -100,7 +101,7 @@ def fig2(sets: dict[str, pd.DataFrame]) -> Figure:
     rows = len(sets)
     figure, grid = plt.subplots(
         rows,
-        len(NETWORKS),
+        len(FIG2_FAMILIES),
         figsize=(7.2, 0.6 + 2.9 * rows),
         sharex="row",
         sharey=True,
@@ -108,9 +109,9 @@ def fig2(sets: dict[str, pd.DataFrame]) -> Figure:
         layout="constrained",
     )
     for panels, (title, curves) in zip(grid, sets.items(), strict=True):
-        for axes, (family, name) in zip(panels, NETWORKS.items(), strict=True):
+        for axes, family in zip(panels, FIG2_FAMILIES, strict=True):
             _panel(axes, curves[curves.family == family])
-            axes.set_title(f"{name} {title}".strip())
+            axes.set_title(f"{NETWORKS[family]} {title}".strip())
     for axes in grid[:, 1:].flat:
         axes.set_ylabel("")
     handles = [

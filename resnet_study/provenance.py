@@ -14,11 +14,16 @@ from resnet_study.distributed import processes
 PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn")  # those that can move a curve
 TRAINING_CODE = (
     "augmentation",
+    "blocks",
+    "containment",
     "data",
     "distributed",
     "experiments",
     "graphs",
     "imagenet",
+    "gate_statistics",
+    "highway",
+    "matching",
     "models",
     "recipes",
     "tiny_imagenet",

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -21,7 +21,6 @@ from resnet_study import paths
 from resnet_study.errors import InputError, require_at_least
 from resnet_study.experiments import Run
 from resnet_study.files import require_writable
-from resnet_study.recipes import changes_of
 from resnet_study.records import read_record
 from resnet_study.training import choose_device
 
@@ -106,9 +105,11 @@ def _train(run: Run, place: Place) -> str:
     if run.state(place.runs_dir) == "recorded" or place.too_late:
         return run.state(place.runs_dir)
     parameters = {
-        **{key: value for key, value in asdict(run).items() if key != "recipe"},
         "recipe": run.recipe.name,
-        **changes_of(run.recipe),
+        "family": run.family,
+        "depth": run.depth,
+        "seed": run.seed,
+        **run.changes,
         "device": place.device,
         "runs_dir": Path(place.runs_dir).resolve(),
         "data_dir": Path(place.data_dir).resolve(),

@@ -37,6 +37,7 @@ class Recipe:
     patience: int = 0  # if not 0: drop after so many epochs of no lower training error, instead
     precision: str = "float32"  # of convolutions; weights and statistics are always float32
     ten_crop: bool = False  # at the end, the validation error over ten crops of each image
+    fraction: float = 1.0  # of the training images; the number of steps stays the same
 
     def __post_init__(self):
         require_one_of("data set", self.data, DATA_SETS)
@@ -54,6 +55,8 @@ class Recipe:
         if self.augmentation.crop is None and (self.ten_crop or self.data == "imagenet"):
             needy = "ten_crop" if self.ten_crop else "imagenet"
             raise InputError(f"{needy} needs a crop; accepted: augmentation with scales and crop")
+        if not 0 < self.fraction <= 1:
+            raise InputError(f"fraction {self.fraction} is impossible; accepted: above 0, up to 1")
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:

@@ -83,10 +83,17 @@ def find_records(runs_dir: Path = paths.RUNS) -> list[Path]:
 
 
 def _labels(record: dict) -> dict:
+    """What tells runs apart; a net without gates has none, whichever its age."""
     config = record["config"]
+    gates = config.get("gates") or dict.fromkeys(("kernel", "bias"))
     return {
         "recipe": config["recipe"]["name"],
         **{key: config[key] for key in ("family", "depth", "shortcut", "seed")},
+        "rate": config["recipe"]["rate"],
+        "fraction": config["recipe"].get("fraction", 1.0),
+        "match": config.get("match"),
+        "start": config.get("start", "drawn"),
+        **{f"gate_{name}": value for name, value in gates.items()},
     }
 
 

@@ -11,7 +11,7 @@ from resnet_study.experiments import Experiment
 from resnet_study.records import read_record
 from resnet_study.statistics import Estimate, estimate
 
-NETWORKS = {"plain": "plain", "residual": "ResNet"}
+NETWORKS = {"plain": "plain", "residual": "ResNet", "highway": "Highway", "scaled": "scaled"}
 METRICS = {
     "training_error": "training",
     "clean_training_error": "training, clean",
@@ -101,6 +101,54 @@ def costs(runs: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def gate(kernel: float, bias: float) -> str:
+    """``3×3, −2``: a gate in a table; nothing for a net without one."""
+    return "" if pd.isna(kernel) else f"{kernel:.0f}×{kernel:.0f}, {bias:g}".replace("-", "−")
+
+
+def arms(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row an arm of an experiment: what departs from the recipe, its size, and its errors.
+
+    As :func:`final_errors`, for runs that differ in more than family and depth.
+    """
+    labels = ["depth", "family", "gate_kernel", "gate_bias", "match", "start", "rate", "fraction"]
+    rows = []
+    for (depth, family, kernel, bias, match, start, rate, fraction), group in runs.groupby(
+        labels, dropna=False
+    ):
+        (row,) = final_errors(group).to_dict("records")
+        rows.append(
+            {
+                "network": network(family, depth),
+                "gate": gate(kernel, bias),
+                "matched": "" if pd.isna(match) else match.replace("_", "-"),
+                "start": start,
+                "rate": f"{rate:g}",
+                "data": f"{fraction:.0%}".replace("%", " %"),
+                "parameters": row["parameters"],
+                "multiply-adds": f"{group.multiply_adds.iloc[0]:,}",
+                **{name: row[name] for name in row if name not in ("network", "parameters")},
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def gaps(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of :func:`resnet_study.effects.highway_gaps` as text, Highway − ResNet."""
+    return pd.DataFrame(
+        {
+            "network": [network("highway", depth) for depth in table.depth],
+            "gate": [gate(*pair) for pair in zip(table.kernel, table.bias, strict=True)],
+            "matched": table.match.str.replace("_", "-"),
+            "parameters": table.parameters.map("{:,}".format),
+            "multiply-adds": table.multiply_adds.map("{:,}".format),
+            "points [95 % interval]": table.gap.map(mean_and_interval),
+            "n": [gap.n for gap in table.gap],
+            "sign": table.sign,
+        }
+    )
 
 
 def effects(runs: pd.DataFrame) -> pd.DataFrame:

@@ -194,10 +194,10 @@ class Training:
     """
 
     def __init__(self, model: nn.Module, data: Dataset, recipe: Recipe, seed: int):
-        last = len(data.train) % recipe.batch or recipe.batch
+        last = data.epoch_images % recipe.batch or recipe.batch
         if last // processes() < 2:
             raise InputError(
-                f"batch {recipe.batch} leaves a last batch of {last} of {len(data.train)} images "
+                f"batch {recipe.batch} leaves a last batch of {last} of {data.epoch_images} images "
                 f"to {processes()} process(es); accepted: two or more to each, since batch "
                 "normalisation needs them"
             )
@@ -213,7 +213,7 @@ class Training:
         self.plateau = ReduceLROnPlateau(self.optimiser, factor=0.1, patience=recipe.patience)
         self.graphed = GraphedGradients(self.gradients, self.model)
         self.generator = torch.Generator(data.device).manual_seed(seed)
-        self.batches_per_epoch = math.ceil(len(data.train) / recipe.batch)
+        self.batches_per_epoch = math.ceil(data.epoch_images / recipe.batch)
         self.steps = self.batches_per_epoch * recipe.epochs
         self.step = 0  # optimiser steps done
         self.order: Tensor | None = None  # of the training images, in the present epoch
@@ -251,7 +251,7 @@ class Training:
         loss = F.cross_entropy(logits, labels)
         # Gradients are averaged over processes, but their shares of a batch may differ by one.
         batch = min(
-            self.recipe.batch, len(self.data.train) - self.step_of_epoch * self.recipe.batch
+            self.recipe.batch, self.data.epoch_images - self.step_of_epoch * self.recipe.batch
         )
         self.optimiser.zero_grad()
         (loss * (len(labels) * processes() / batch)).backward()

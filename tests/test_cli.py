@@ -6,8 +6,9 @@ import pytest
 import torch
 from conftest import files_below
 
+from resnet_study.blocks import SHORTCUTS
 from resnet_study.experiments import EXPERIMENTS
-from resnet_study.models import FAMILIES, SHORTCUTS
+from resnet_study.models import FAMILIES
 from resnet_study.recipes import RECIPES
 from resnet_study.records import read_record
 
@@ -44,6 +45,20 @@ def _assert_refused(result, *words):
         ("--batch 1", ["1", "2 or more"]),
         ("--rate -0.1", ["-0.1", "above 0"]),
         ("--rate nan", ["nan", "above 0"]),
+        ("--fraction 0", ["0", "above 0, up to 1"]),
+        ("--fraction 1.1", ["1.1", "above 0, up to 1"]),
+        ("--fraction 0.001", ["0.001", "no image of a class"]),
+        ("--gate-bias -2", ["residual net has no gates"]),
+        ("--family plain --gate-normalised", ["plain net has no gates"]),
+        ("--family highway --gate-kernel 5", ["5", "1, 3"]),
+        ("--family highway --gate-form half", ["half", "coupled, uncoupled, shortcut"]),
+        ("--family highway --gate-bias nan", ["nan", "finite"]),
+        ("--family highway --branch-scale 1", ["highway net has no scales"]),
+        ("--family highway --match size", ["size", "parameters, multiply_adds"]),
+        ("--start contained", ["residual net contains no residual net"]),
+        ("--match parameters", ["residual net has no gates to match"]),
+        ("--experiment highway --gate-bias 0", ["--gate-bias", "--experiment"]),
+        ("--experiment data-size --recipe cifar10", ["cifar10", "digits"]),
         ("--seed -1", ["-1", "0 to 2"]),
         ("--seed 99999999999999999999", ["99999999999999999999", "accepted"]),
         ("--device gpu", ["gpu", "auto, cpu"]),
@@ -138,6 +153,23 @@ def test_run_takes_every_option(command, tmp_path):
     recipe = config["recipe"]
     assert (recipe["name"], recipe["epochs"], recipe["width"]) == ("digits", 1, 2)
     assert (recipe["batch"], recipe["rate"]) == (32, 0.02)
+
+
+def test_run_takes_every_option_of_gates_and_scales(command, tmp_path):
+    gates = "--gate-kernel 1 --gate-bias -4 --gate-form uncoupled --gate-reshaping plain "
+    gates += "--gate-normalised --gate-relu inside --shortcut B --fraction 0.5"
+    scales = "--shortcut-scale 1 --branch-scale 0.5"
+    for family, options in (("highway", gates), ("scaled", scales)):
+        folder = tmp_path / family
+        status = command(*TINY, "--family", family, *options.split(), "--runs-dir", folder)[0]
+        assert status == 0
+        (path,) = files_below(folder)
+        config = read_record(path)["config"]
+        if family == "highway":
+            assert tuple(config["gates"].values()) == (1, -4, "uncoupled", "plain", True, "inside")
+            assert config["recipe"]["fraction"] == 0.5
+        else:
+            assert config["scales"] == {"shortcut": 1, "branch": 0.5}
 
 
 def test_a_run_that_diverges_is_a_result_and_not_a_failure(command, tmp_path):
@@ -244,7 +276,7 @@ def test_status_counts_the_runs_of_every_experiment_and_recipe(tmp_path, command
     status, out, err = command("status", "--runs-dir", tmp_path)
     assert (status, err) == (0, "")
     lines = out.splitlines()
-    assert len(lines) == sum(len(experiment.recipes) for experiment in EXPERIMENTS.values())
+    assert len(lines) == sum(len(experiment.grids) for experiment in EXPERIMENTS.values())
     assert lines[0] == "fig2 on digits, 20 runs: 0 recorded, 0 part-trained, 20 missing, 0 stale"
 
 

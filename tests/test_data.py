@@ -8,7 +8,7 @@ from conftest import random_images
 from sklearn.datasets import load_digits
 
 from resnet_study.augmentation import Augmentation
-from resnet_study.data import DATA_SETS, Images, hold_out, load_data, make_dataset
+from resnet_study.data import DATA_SETS, Images, hold_out, load_data, make_dataset, take_fraction
 from resnet_study.errors import InputError
 
 
@@ -181,6 +181,77 @@ def test_evaluation_goes_through_a_set_once_and_in_order():
     assert torch.cat([labels for _, labels in batches]).tolist() == list(range(25))
     pixels = torch.cat([images for images, _ in batches]) * data.deviation + data.mean
     assert torch.equal(pixels.round().to(torch.uint8), data.validation.images)
+
+
+def _members(images):
+    return {tuple(image.flatten().tolist()) for image in images.images}
+
+
+def test_a_fraction_takes_that_share_of_every_class(digits):
+    for fraction in (0.1, 0.25, 0.5):
+        part = take_fraction(digits.train, fraction)
+        whole = torch.bincount(digits.train.labels)
+        assert torch.all((torch.bincount(part.labels) - fraction * whole).abs() <= 0.5)
+        assert _members(part) < _members(digits.train)
+    assert take_fraction(digits.train, 1) is digits.train
+
+
+def test_fractions_are_nested_and_the_same_every_time(digits):
+    parts = []
+    for fraction in (0.1, 0.25, 0.5):
+        torch.manual_seed(int(100 * fraction))
+        parts.append(take_fraction(digits.train, fraction))
+        again = take_fraction(digits.train, fraction)
+        assert torch.equal(again.images, parts[-1].images)
+    small, middle, large = map(_members, parts)
+    assert small < middle < large
+
+
+def test_images_of_a_fraction_keep_their_labels_and_their_order():
+    images = _numbered(40)
+    images.labels.remainder_(4)
+    part = take_fraction(images, 0.5)
+    positions = [
+        (images.images == image).flatten(1).all(dim=1).nonzero().item() for image in part.images
+    ]
+    assert positions == sorted(positions)
+    assert part.labels.tolist() == [position % 4 for position in positions]
+
+
+@pytest.mark.parametrize("fraction", [0.01, 0.04])
+def test_a_fraction_that_leaves_a_class_empty_is_refused(fraction):
+    with pytest.raises(InputError, match=f"fraction {fraction} leaves no image of a class of 10"):
+        take_fraction(random_images(30), fraction)
+    assert len(take_fraction(random_images(30), 0.06)) == 3
+
+
+def test_a_fraction_changes_what_trains_and_not_what_validates(digits):
+    part = load_data("digits", 360, fraction=0.1)
+    assert torch.equal(part.validation.images, digits.validation.images)
+    assert (len(part.train), part.epoch_images) == (142, 1437)
+    assert part.mean == pytest.approx(part.train.images.double().mean().item(), rel=1e-6)
+    assert not torch.equal(part.mean, digits.mean)
+    assert part.fingerprint() != digits.fingerprint()
+
+
+def test_an_epoch_of_a_fraction_is_as_long_and_visits_all_alike():
+    data = make_dataset(_numbered(20), _numbered(3), epoch_images=50)
+    order = data.draw_order(_generator()).tolist()
+    assert len(order) == 50
+    assert sorted(order[:20]) == sorted(order[20:40]) == list(range(20))
+    assert order[:20] != order[20:40]
+    assert len(set(order[40:])) == 10
+    labels = [
+        labels
+        for _, labels in data.training_batches(torch.tensor(order), 16, AS_THEY_ARE, _generator())
+    ]
+    assert torch.cat(labels).tolist() == order
+    assert data.to("cpu").epoch_images == 50
+
+
+def test_a_whole_set_is_drawn_in_one_permutation():
+    data = make_dataset(_numbered(50), _numbered(3))
+    assert torch.equal(data.draw_order(_generator()), torch.randperm(50, generator=_generator()))
 
 
 # The folders that torchvision reads, with a few generated images each.

@@ -4,12 +4,19 @@ import pytest
 from resnet_study.effects import (
     FIG2_EFFECTS,
     agreement,
+    at_best_rate,
     compare,
+    data_size,
+    highway_gaps,
+    highway_verdict,
     identical_curves,
+    overall,
     reproduced,
     sign,
+    slopes,
     verdict,
 )
+from resnet_study.highway import Gates
 from resnet_study.statistics import Estimate
 
 NETWORKS = [("plain", 18), ("plain", 34), ("residual", 18), ("residual", 34)]
@@ -159,3 +166,160 @@ def test_identical_curves_are_counted_among_shared_runs():
     )
     assert nearly != 0.5
     assert identical_curves(ours, theirs) == (1, 3)
+
+
+# Highway nets against residual ones. Rows are (family, depth, error) and what departs from the
+# defaults; every error is that of three seeds, a little apart.
+
+GATES = Gates(kernel=3, bias=-2)
+
+
+def _highway_runs(*rows):
+    table = []
+    for family, depth, error, *changes in rows:
+        for seed in range(3):
+            training, validation = error if isinstance(error, tuple) else (error, error + 1)
+            shift = 0.1 * seed * (family == "highway")
+            labels = {"rate": 0.05, "fraction": 1.0, "match": None, "start": "drawn"}
+            gates = {"gate_kernel": 3, "gate_bias": -2.0} if family == "highway" else {}
+            row = {"family": family, "depth": depth, "seed": seed, **labels, **gates}
+            row |= {"parameters": 1000, "multiply_adds": 9000}
+            errors = {"training_error": training + shift, "validation_error": validation + shift}
+            table.append(row | errors | (changes[0] if changes else {}))
+    return pd.DataFrame(table)
+
+
+def _pair(depth, highway, residual=5, **changes):
+    return ("highway", depth, highway, changes), ("residual", depth, residual, changes)
+
+
+def test_a_verdict_on_highway_nets_needs_the_same_sign_at_both_depths():
+    higher = _highway_runs(*_pair(18, 7), *_pair(34, 8))
+    found, gaps = highway_verdict(higher, GATES, "validation_error", "higher")
+    assert found == "supported"
+    assert gaps[18].mean == pytest.approx(2.1)
+    assert gaps[34].n == 3
+    assert highway_verdict(higher, GATES, "training_error", "lower")[0] == "refuted"
+    both_ways = _highway_runs(*_pair(18, 7), *_pair(34, 2))
+    assert highway_verdict(both_ways, GATES, "validation_error", "higher")[0] == "mixed"
+    unclear = _highway_runs(*_pair(18, 7), *_pair(34, 4.9))
+    assert highway_verdict(unclear, GATES, "validation_error", "higher")[0] == "not decided"
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        (["supported", "supported"], "supported"),
+        (["refuted"], "refuted"),
+        (["supported", "refuted", "not decided"], "mixed"),
+        (["supported", "not decided"], "not decided"),
+    ],
+)
+def test_verdicts_are_made_into_one(verdicts, expected):
+    assert overall(verdicts) == expected
+
+
+def test_each_family_is_taken_at_its_best_rate_by_training_error():
+    rows = [
+        ("highway", 18, (9, 9)),
+        ("highway", 18, (2, 30), {"rate": 0.15}),  # best in training, worst in validation
+        ("highway", 18, (3, 1), {"rate": 0.0167}),
+        ("residual", 18, (5, 5)),
+        ("residual", 18, (6, 1), {"rate": 0.15}),
+    ]
+    found, gaps = highway_verdict(
+        _highway_runs(*rows), GATES, "validation_error", "higher", depths=[18]
+    )
+    assert gaps[18].mean == pytest.approx(25.1)
+    assert found == "supported"
+
+
+def test_a_rate_at_which_runs_diverge_is_not_the_best():
+    runs = _highway_runs(("residual", 18, 50), ("residual", 18, 10, {"rate": 0.15}))
+    runs.loc[runs.rate == 0.15, "training_error"] = [10, float("nan"), float("nan")]
+    assert set(at_best_rate(runs).rate) == {0.05}
+
+
+def test_other_gates_matches_and_fractions_have_no_part_in_the_verdict():
+    runs = _highway_runs(
+        *_pair(18, 7),
+        ("highway", 18, 1, {"gate_bias": -4.0}),
+        ("highway", 18, 1, {"match": "parameters"}),
+        ("highway", 18, 1, {"start": "contained"}),
+        ("highway", 18, 1, {"fraction": 0.1}),
+        ("residual", 18, 99, {"fraction": 0.1}),
+    )
+    _, gaps = highway_verdict(runs, GATES, "training_error", "lower", depths=[18])
+    assert gaps[18].mean == pytest.approx(2.1)
+
+
+def test_every_gate_has_a_row_of_its_own_in_the_table_of_gaps():
+    runs = _highway_runs(
+        *_pair(18, 7),
+        ("highway", 18, 1, {"gate_bias": -4.0}),
+        ("highway", 18, 6, {"match": "parameters"}),
+        ("highway", 18, 60, {"rate": 0.15}),
+        *_pair(34, 5.5, residual=5),
+    )
+    table = highway_gaps(runs, rate=0.05, metric="training_error")
+    told = {(r.depth, r.kernel, r.bias, r.match): (r.gap.mean, r.sign) for r in table.itertuples()}
+    assert told == {
+        (18, 3, -4.0, ""): (pytest.approx(-3.9), "lower"),
+        (18, 3, -2.0, ""): (pytest.approx(2.1), "higher"),
+        (18, 3, -2.0, "parameters"): (pytest.approx(1.1), "higher"),
+        (34, 3, -2.0, ""): (pytest.approx(0.6), "higher"),
+    }
+    assert set(table.parameters) == {1000}
+
+
+def test_a_slope_is_in_points_for_ten_times_the_data():
+    gaps = pd.DataFrame({0.01: [5.0, 1.0], 0.1: [3.0, 2.0], 1.0: [1.0, None]})
+    assert slopes(gaps).to_list() == pytest.approx([-2])
+
+
+def _sizes(*gaps):
+    """Runs at four fractions with these gaps in (training, validation) error."""
+    pairs = zip((0.1, 0.25, 0.5, 1.0), gaps, strict=True)
+    return _highway_runs(
+        *(
+            row
+            for fraction, (training, validation) in pairs
+            for row in _pair(18, (5 + training, 9 + validation), (5, 9), fraction=fraction)
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("gaps", "reading", "expected"),
+    [
+        ([(0, 8), (0, 5), (0, 3), (0, 1)], "higher", None),
+        ([(-1, 8), (-1, 5), (-1, 3), (-1, 1)], "needs data", "supported"),
+        ([(2, 8), (2, 5), (2, 3), (2, 1)], "optimisation", "refuted"),
+        ([(2, 2), (2, 2), (2, 2), (-2, 2)], "not decided", "not decided"),
+        ([(-1, -2), (-1, -2), (-1, -2), (-1, -2)], "no need of data", "refuted"),
+        ([(-1, 1), (-1, 2), (-1, 4), (-1, 8)], "no need of data", "refuted"),
+        ([(-1, 3), (-1, 3), (-1, 3), (-1, 3)], "not decided", "not decided"),
+    ],
+)
+def test_the_reading_of_data_sizes_follows_its_rule(gaps, reading, expected):
+    measured = data_size(_sizes(*gaps), GATES, rate=0.05)
+    assert list(measured.training) == [0.1, 0.25, 0.5, 1.0]
+    if expected is None:  # seeds 0 to 2 shift the gap by 0 to 0.2: zero is not left out
+        assert sign(measured.training[0.1]) == "undecided"
+        assert measured.reading == "needs data"
+    else:
+        assert (measured.reading, measured.verdict) == (reading, expected)
+
+
+def test_the_slope_of_the_gap_has_an_interval_over_seeds():
+    measured = data_size(_sizes((-1, 8), (-1, 5), (-1, 3), (-1, 1)), GATES, rate=0.05)
+    assert measured.validation_slope.n == 3
+    assert measured.validation_slope.mean == pytest.approx(-7, abs=0.3)
+    assert measured.training_slope.mean == pytest.approx(0)
+    assert measured.validation[0.25].mean == pytest.approx(5.1)
+
+
+def test_one_amount_of_data_has_no_slope():
+    measured = data_size(_highway_runs(*_pair(18, 7)), GATES, rate=0.05)
+    assert measured.validation_slope.n == 0
+    assert measured.verdict == "refuted"  # higher training error at every size there is

@@ -7,13 +7,28 @@ import time
 from dataclasses import fields
 
 import pytest
+import torch
 from conftest import files_below
 from filelock import FileLock
 
 from resnet_study.augmentation import Augmentation
 from resnet_study.checkpoints import OutOfTime
+from resnet_study.containment import relative_error
+from resnet_study.data import load_data
 from resnet_study.errors import InputError
-from resnet_study.experiments import EXPERIMENTS, Run, get_experiment, parse_seeds, perform
+from resnet_study.experiments import (
+    EXPERIMENTS,
+    FRACTIONS,
+    Run,
+    get_experiment,
+    make_model,
+    make_run,
+    parse_seeds,
+    perform,
+    run_from_config,
+)
+from resnet_study.highway import Gates, Scales, highway_blocks
+from resnet_study.models import count_parameters
 from resnet_study.recipes import Recipe, get_recipe
 from resnet_study.records import RecordError, read_record, write_record
 
@@ -32,6 +47,7 @@ CHANGES = {
     "patience": 3,
     "precision": "bfloat16",
     "ten_crop": True,
+    "fraction": 0.5,
 }
 
 
@@ -76,12 +92,147 @@ def test_runs_of_a_grid_have_names_of_their_own():
         ({"shortcut": "D"}, "'D'.*accepted: A, B, C"),
         ({"seed": -1}, "-1.*accepted: 0 to 2"),
         ({"family": "plain", "shortcut": "B"}, "plain net has no shortcuts"),
+        ({"gates": Gates()}, "residual net has no gates; they go with family highway"),
+        ({"family": "plain", "gates": Gates()}, "plain net has no gates"),
+        ({"family": "scaled", "gates": Gates()}, "scaled net has no gates"),
+        ({"family": "highway", "scales": Scales()}, "highway net has no scales"),
+        ({"match": "parameters"}, "residual net has no gates to match"),
+        ({"start": "contained"}, "residual net contains no residual net; accepted: highway"),
+        ({"family": "highway", "start": "contained"}, "contained start .*gates of bias 0"),
+        ({"start": "middle"}, "'middle'.*accepted: drawn, contained"),
+        ({"family": "highway", "match": "size"}, "'size'.*accepted: parameters, multiply_adds"),
     ],
 )
 def test_an_impossible_run_is_refused_when_it_is_made(changes, message):
     arguments = {"family": "residual", "depth": 18, "seed": 0, **changes}
     with pytest.raises(InputError, match=message):
         Run(get_recipe("digits"), **arguments)
+
+
+GATE_CHANGES = {
+    "kernel": 1,
+    "bias": -4,
+    "form": "uncoupled",
+    "reshaping": "plain",
+    "normalised": True,
+    "relu": "inside",
+}
+
+
+def test_a_highway_run_has_the_published_gates_unless_told():
+    run = Run(get_recipe("digits"), "highway", 18, 0)
+    assert run == Run(get_recipe("digits"), "highway", 18, 0, gates=Gates(kernel=3, bias=-2))
+    assert run.name == "highway-18-seed-0"
+    assert Run(get_recipe("digits"), "residual", 18, 0).gates is None
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(Gates)])
+def test_name_and_config_of_a_highway_run_tell_its_gates(field):
+    value = GATE_CHANGES[field]
+    run = make_run(get_recipe("digits"), "highway", 18, 0, **{f"gate_{field}": value})
+    assert run.gates == Gates(**{field: value})
+    assert f"gate_{field}-{getattr(run.gates, field)}" in run.name
+    assert run.config["gates"][field] == value
+    assert run_from_config(run.config) == run
+    assert make_run(get_recipe("digits"), "highway", 18, 0, **run.changes) == run
+
+
+def test_a_bias_has_one_name_however_it_is_written():
+    names = {
+        Run(get_recipe("digits"), "highway", 18, 0, gates=Gates(bias=b)).name for b in (-4, -4.0)
+    }
+    assert len(names) == 1
+
+
+def test_scaled_and_matched_runs_come_back_from_their_config_and_their_changes():
+    for family, changes in (
+        ("scaled", {"shortcut_scale": 1.0, "branch_scale": 0.0}),
+        ("highway", {"match": "parameters", "gate_bias": -1.0}),
+        ("highway", {"shortcut": "B", "fraction": 0.1}),
+        ("highway", {"start": "contained", "gate_kernel": 1, "gate_bias": 0.0}),
+    ):
+        fraction = {"fraction": changes.pop("fraction", None)}
+        run = make_run(get_recipe("digits", **fraction), family, 18, 0, **changes)
+        assert run_from_config(run.config) == run
+        assert run.changes == changes | {k: v for k, v in fraction.items() if v}
+        for name, value in run.changes.items():
+            assert f"-{name}-{value}-" in run.name
+
+
+@pytest.mark.parametrize("family", ["plain", "residual"])
+def test_a_record_from_before_there_were_gates_is_of_the_same_run(family):
+    run = Run(get_recipe("digits"), family, 18, 0)
+    config = run.config
+    for name in ("gates", "scales", "match", "start"):
+        del config[name]
+    del config["recipe"]["fraction"]
+    assert run_from_config(config) == run
+
+
+@pytest.mark.parametrize("option", ["gate_bias", "gate_kernel", "branch_scale"])
+def test_an_option_of_another_family_is_refused(option):
+    with pytest.raises(InputError, match="residual net has no (gates|scales)"):
+        make_run(get_recipe("digits"), "residual", 18, 0, **{option: 1})
+
+
+def test_a_matched_run_is_as_large_as_the_residual_net():
+    data = load_data("digits", 360)
+    matched, residual, whole = (
+        count_parameters(make_model(run, data))
+        for run in (
+            Run(get_recipe("digits"), "highway", 18, 0, match="parameters"),
+            Run(get_recipe("digits"), "residual", 18, 0),
+            Run(get_recipe("digits"), "highway", 18, 0),
+        )
+    )
+    assert matched == pytest.approx(residual, rel=0.01)
+    assert whole > 1.3 * residual
+
+
+@pytest.mark.parametrize("shortcut", ["A", "B"])
+def test_a_contained_run_starts_as_the_residual_net_of_its_seed(shortcut):
+    data, models = load_data("digits", 360), {}
+    for family, start in (("residual", "drawn"), ("highway", "contained")):
+        gates = Gates(bias=0) if family == "highway" else None
+        run = Run(get_recipe("digits"), family, 18, 3, shortcut, gates=gates, start=start)
+        torch.manual_seed(run.seed)
+        models[family] = make_model(run, data).double()
+    assert len(highway_blocks(models["highway"])) == 8
+    images = torch.randn(4, 1, 8, 8, dtype=torch.float64)
+    assert relative_error(models["highway"], models["residual"], images) < 1e-9
+
+
+def test_a_contained_run_goes_on_from_a_checkpoint_to_the_same_record(tmp_path):
+    run = Run(
+        get_recipe("digits", epochs=1, width=2), "highway", 8, 0, gates=Gates(bias=0),
+        start="contained",
+    )  # fmt: skip
+    with pytest.raises(OutOfTime):
+        perform(run, device="cpu", runs_dir=tmp_path / "a", deadline=time.time())
+    paths = [perform(run, device="cpu", runs_dir=tmp_path / folder) for folder in "ab"]
+    first, second = map(read_record, paths)
+    for key in ("curve", "final", "gates"):
+        assert first[key] == second[key]
+
+
+def test_a_run_on_a_fraction_has_as_many_steps_and_points(tmp_path):
+    records = []
+    for fraction in (0.1, 1.0):
+        recipe = get_recipe("digits", epochs=2, width=1, fraction=fraction)
+        run = Run(recipe, "residual", 8, seed=0)
+        records.append(read_record(perform(run, device="cpu", runs_dir=tmp_path)))
+    small, whole = records
+    assert small["curve"]["iteration"] == whole["curve"]["iteration"] == [23, 46]
+    assert (small["training_images"], whole["training_images"]) == (142, 1437)
+    assert small["validation_images"] == whole["validation_images"] == 360
+    assert small["provenance"]["data"] != whole["provenance"]["data"]
+
+
+def test_a_fraction_too_small_for_a_class_is_refused_and_nothing_is_recorded(tmp_path):
+    run = Run(get_recipe("digits", fraction=0.001), "residual", 8, seed=0)
+    with pytest.raises(InputError, match=r"fraction 0.001 leaves no image of a class .*accepted"):
+        perform(run, device="cpu", runs_dir=tmp_path)
+    assert not files_below(tmp_path)
 
 
 def test_a_run_is_missing_then_recorded_then_stale(tiny_run, tmp_path):
@@ -225,6 +376,68 @@ def test_an_experiment_takes_other_seeds_and_no_other_recipe():
     assert {run.seed for run in experiment.runs(seeds=(8, 9))} == {8, 9}
     with pytest.raises(InputError, match="accepted: digits"):
         experiment.runs("bread")
+
+
+def _arms(name, recipe):
+    (seed, *_) = EXPERIMENTS[name].grids[recipe].seeds
+    return EXPERIMENTS[name].runs(recipe, [seed])
+
+
+@pytest.mark.parametrize("recipe", ["digits", "tiny-imagenet"])
+def test_the_highway_experiment_has_every_gate_match_and_rate(recipe):
+    runs = _arms("highway", recipe)
+    usual = get_recipe(recipe).rate
+    for depth in (18, 34):
+        found = {
+            (run.gates.kernel, run.gates.bias)
+            for run in runs
+            if run.gates and run.depth == depth and not run.match and run.recipe.rate == usual
+        }
+        assert found == set(itertools.product((1, 3), (0, -1, -2, -3, -4, -6)))
+        matched = {
+            (run.gates.kernel, run.match) for run in runs if run.match and run.depth == depth
+        }
+        assert matched == set(itertools.product((1, 3), ("parameters", "multiply_adds")))
+        for family in ("plain", "residual", "highway"):
+            rates = {r.recipe.rate for r in runs if (r.family, r.depth) == (family, depth)}
+            assert sorted(rates) == pytest.approx([usual / 3, usual, 3 * usual], rel=0.005)
+    assert len({run.record_path() for run in runs}) == len(runs) == 48
+
+
+@pytest.mark.parametrize("recipe", EXPERIMENTS["highway"].grids)
+def test_the_nets_of_figure_2_are_not_trained_twice(recipe):
+    assert set(_arms("fig2", recipe)) <= set(_arms("highway", recipe))
+
+
+@pytest.mark.parametrize("recipe", EXPERIMENTS["data-size"].grids)
+def test_every_data_size_has_residual_and_highway_nets_alike(recipe):
+    runs = _arms("data-size", recipe)
+    networks = {
+        fraction: {(r.family, r.depth, r.gates) for r in runs if r.recipe.fraction == fraction}
+        for fraction in FRACTIONS
+    }
+    assert FRACTIONS == (0.1, 0.25, 0.5, 1.0)
+    assert len(set(map(frozenset, networks.values()))) == 1
+    assert {family for family, _, _ in networks[1.0]} == {"residual", "highway"}
+    assert {run.depth for run in runs} == {18}
+    assert {run.recipe.epochs for run in runs} == {get_recipe(recipe).epochs}
+    whole = [run for run in runs if run.recipe.fraction == 1]
+    assert set(whole) <= set(_arms("highway", recipe))  # trained once for both experiments
+
+
+def test_the_containment_experiment_adds_the_contained_nets_alone():
+    runs = _arms("containment", "digits")
+    assert len(runs) == 6
+    new = set(runs) - set(_arms("highway", "digits"))
+    assert {(run.depth, run.start) for run in new} == {(18, "contained"), (34, "contained")}
+
+
+def test_pictures_have_one_gate_and_three_seeds_on_a_cpu():
+    runs = EXPERIMENTS["highway"].runs("tiny-imagenet-20")
+    highway = [run for run in runs if run.family == "highway"]
+    assert {(run.depth, run.gates, run.seed) for run in highway} == set(
+        itertools.product((18, 34), [Gates()], (0, 1, 2))
+    )
 
 
 def test_an_unknown_experiment_is_refused_with_the_known_ones():

@@ -8,8 +8,10 @@ from filelock import FileLock
 
 from resnet_study import paths
 from resnet_study.errors import InputError
-from resnet_study.experiments import EXPERIMENTS, perform
+from resnet_study.experiments import EXPERIMENTS, Run, perform
+from resnet_study.highway import Gates
 from resnet_study.queue import Place, parse_duration, train_missing
+from resnet_study.recipes import get_recipe
 from resnet_study.records import find_records, read_record
 
 RUNS = EXPERIMENTS["fig2"].runs(seeds=(0, 1), epochs=1, width=1)
@@ -107,6 +109,14 @@ def test_a_run_through_the_notebook_leaves_a_record_and_a_log(place):
     assert len(find_records(place.runs_dir)) == 1
     assert len(list(place.logs.rglob("*.ipynb"))) == 1
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_highway_run_reaches_the_notebook_with_all_that_it_is(place):
+    recipe = get_recipe("digits", epochs=1, width=8, fraction=0.5)
+    gates = Gates(kernel=1, bias=-3, normalised=True, relu="inside")
+    run = Run(recipe, "highway", 8, seed=1, gates=gates, match="multiply_adds")
+    assert train_missing([run], place, lambda text: None) == []
+    assert read_record(run.record_path(place.runs_dir))["config"] == run.config
 
 
 def test_a_training_that_fails_is_told_in_one_line_naming_its_log(place, monkeypatch):

@@ -3,6 +3,7 @@ import json
 import os
 import re
 import subprocess
+from functools import cache
 
 import pytest
 from conftest import files_below
@@ -10,8 +11,8 @@ from conftest import files_below
 from resnet_study import paths
 from resnet_study.data import load_data
 from resnet_study.errors import InputError
-from resnet_study.experiments import EXPERIMENTS, Run, perform
-from resnet_study.models import build_model, count_multiply_adds, count_parameters
+from resnet_study.experiments import EXPERIMENTS, Run, make_model, perform, run_from_config
+from resnet_study.models import count_multiply_adds, count_parameters
 from resnet_study.recipes import get_recipe
 from resnet_study.records import (
     RecordError,
@@ -170,6 +171,26 @@ def test_load_curves_gives_one_row_an_evaluation(tiny_run, tmp_path):
     assert curves.validation_error.tolist() == read_record(path)["curve"]["validation_error"]
 
 
+def test_tables_of_runs_tell_gates_rate_and_fraction_of_new_and_old_records(tiny_record, tmp_path):
+    content = _content(read_record(tiny_record))
+    for name in ("gates", "scales", "match", "start"):
+        del content["config"][name]
+    del content["config"]["recipe"]["fraction"]
+    old = tmp_path / "old.json"
+    write_record(old, content)
+    recipe = get_recipe("digits", epochs=1, width=1, fraction=0.5, rate=0.01)
+    gated = perform(Run(recipe, "highway", 8, seed=0), device="cpu", runs_dir=tmp_path / "runs")
+    for load in (load_runs, load_curves):
+        table = load([old, tiny_record, gated])
+        assert table.gate_kernel.tolist()[2] == 3
+        assert table.gate_bias.tolist()[2] == -2
+        assert table.gate_kernel.isna().tolist() == [True, True, False]
+        assert table.rate.tolist() == [0.05, 0.05, 0.01]
+        assert table.fraction.tolist() == [1, 1, 0.5]
+        assert table.match.isna().all()
+        assert set(table.start) == {"drawn"}
+
+
 def test_a_run_that_diverged_is_a_row_without_errors(tiny_record):
     record = read_record(tiny_record)
     diverged = _diverged(record, tiny_record.with_name("diverged.json"))
@@ -206,12 +227,6 @@ COMMITTED = committed_records()
 every_committed_record = pytest.mark.parametrize("path", [_committed(path) for path in COMMITTED])
 
 
-@pytest.fixture(scope="module")
-def digits():
-    recipe = get_recipe("digits")
-    return load_data(recipe.data, recipe.held_out)
-
-
 def test_there_are_committed_records():
     assert len(COMMITTED) >= 20
 
@@ -229,12 +244,12 @@ def test_a_committed_record_is_whole_and_unaltered(path):
 
 
 @every_committed_record
-def test_a_committed_record_is_of_the_recipe_as_it_is_now_and_lies_where_it_belongs(path):
-    config = read_record(path)["config"]
-    recipe = get_recipe(config["recipe"]["name"])
-    run = Run(recipe, config["family"], config["depth"], config["seed"], config["shortcut"])
+def test_a_committed_record_is_of_an_experiment_as_it_is_now_and_lies_where_it_belongs(path):
+    run = run_from_config(read_record(path)["config"])
     assert run.record_path() == path
     assert run.state() == "recorded"
+    asked = [e for e in EXPERIMENTS.values() if run.recipe.name in e.grids]
+    assert any(run in experiment.runs(run.recipe.name) for experiment in asked)
 
 
 @every_committed_record
@@ -242,26 +257,22 @@ def test_a_committed_record_names_its_commit(path):
     assert re.fullmatch("[0-9a-f]{40}", read_record(path)["provenance"]["commit"] or "")
 
 
+digits = cache(lambda fraction: load_data("digits", 360, fraction=fraction))
+
+
 @every_committed_record
-def test_a_committed_record_is_of_todays_data_and_networks(path, digits):
+def test_a_committed_record_is_of_todays_data_and_networks(path):
     record = read_record(path)
-    config = record["config"]
-    if config["recipe"]["data"] != "digits":
+    run = run_from_config(record["config"])
+    if run.recipe.data != "digits":
         pytest.skip("this data set is not embedded")
-    assert record["provenance"]["data"] == digits.fingerprint()
-    assert record["training_images"] == len(digits.train)
-    assert record["validation_images"] == len(digits.validation)
-    model = build_model(
-        config["family"],
-        config["depth"],
-        classes=digits.classes,
-        channels=1,
-        stem=config["recipe"]["stem"],
-        width=config["recipe"]["width"],
-        shortcut=config["shortcut"],
-    )
+    data = digits(run.recipe.fraction)
+    assert record["provenance"]["data"] == data.fingerprint()
+    assert record["training_images"] == len(data.train)
+    assert record["validation_images"] == len(data.validation)
+    model = make_model(run, data)
     assert record["parameters"] == count_parameters(model)
-    assert record["multiply_adds"] == count_multiply_adds(model, digits.image_shape)
+    assert record["multiply_adds"] == count_multiply_adds(model, data.image_shape)
 
 
 def test_figure_2_is_recorded_with_five_seeds_for_each_of_four_networks():

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from resnet_study import tables
-from resnet_study.effects import FIG2_EFFECTS, compare
-from resnet_study.experiments import EXPERIMENTS
+from resnet_study.effects import FIG2_EFFECTS, compare, highway_gaps
+from resnet_study.experiments import EXPERIMENTS, Arm, Grid
 from resnet_study.records import write_record
 from resnet_study.statistics import Estimate, estimate
 
@@ -75,6 +75,40 @@ def test_effects_have_one_row_each_with_n_claim_and_verdict():
     assert table.verdict.tolist()[2] == "not decided"
 
 
+def _arms():
+    plain = _runs()[lambda runs: runs.family == "residual"]
+    usual = {
+        "rate": 0.05,
+        "fraction": 1.0,
+        "match": None,
+        "start": "drawn",
+        "multiply_adds": 4_500_000,
+    }
+    plain = plain.assign(**usual, gate_kernel=None, gate_bias=None)
+    gated = plain.assign(family="highway", gate_kernel=3, gate_bias=-2.0)
+    narrow = gated.assign(match="multiply_adds", rate=0.15, fraction=0.25)
+    return pd.concat([plain, gated, narrow], ignore_index=True)
+
+
+def test_arms_have_one_row_each_with_n_spread_and_cost():
+    table = tables.arms(_arms())
+    assert len(table) == 6
+    row = table[(table.network == "Highway-34") & (table.matched == "multiply-adds")].iloc[0]
+    assert (row.gate, row.rate, row["data"]) == ("3×3, −2", "0.15", "25 %")
+    assert (row.parameters, row["multiply-adds"], row.n) == ("1,234,567", "4,500,000", 3)
+    assert row["training, %"] == "3.00 ± 1.00"
+    assert (table[table.network == "ResNet-18"].gate == "").all()
+
+
+def test_gaps_are_written_with_gate_interval_and_cost():
+    table = tables.gaps(highway_gaps(_arms(), rate=0.05, metric="training_error"))
+    assert table.network.tolist() == ["Highway-18", "Highway-34"]
+    row = table.iloc[0]
+    assert (row.gate, row.matched, row.parameters) == ("3×3, −2", "", "1,234,567")
+    assert row["points [95 % interval]"] == "+0.00 [+0.00, +0.00]"
+    assert (row.n, row["multiply-adds"], row["sign"]) == (3, "4,500,000", "undecided")
+
+
 def test_the_report_sets_ours_beside_theirs():
     ours, theirs = _runs(), _runs()
     theirs = theirs[theirs.seed < 2]
@@ -119,7 +153,9 @@ def test_costs_are_means_over_the_runs_of_a_network_on_a_device():
 
 
 def test_what_is_missing_is_told_with_the_command_that_trains_it(tmp_path):
-    experiment = replace(EXPERIMENTS["fig2"], depths=(8,), families=("plain",), seeds=(0, 1))
+    experiment = replace(
+        EXPERIMENTS["fig2"], grids={"digits": Grid((Arm("plain", 8),), seeds=(0, 1))}
+    )
     text = tables.coverage(experiment, "digits", tmp_path)
     assert "0 of the 2 runs" in text
     assert "`resnet-study run --experiment fig2 --recipe digits`" in text

@@ -1,0 +1,82 @@
+"""Blocks of plain and residual nets, and the layers that blocks of every family share.
+
+Reference: K. He, X. Zhang, S. Ren, J. Sun, "Deep residual learning for image
+recognition", arXiv 1512.03385, sections 3.2, 3.3 and 4.1.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+SHORTCUTS = ("A", "B", "C")
+
+
+def initialise(layer: nn.Conv2d) -> None:
+    """He initialisation of a convolution's weights. Fan-out everywhere, as in torchvision."""
+    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+
+
+def convolution(channels_in: int, channels_out: int, kernel: int, stride: int = 1) -> nn.Conv2d:
+    """A convolution without bias (batch normalisation follows), "same" padding, He-initialised.
+
+    Initialised here and not by a sweep over the finished model, so that a block may start
+    some of its parameters elsewhere.
+    """
+    layer = nn.Conv2d(channels_in, channels_out, kernel, stride, padding=kernel // 2, bias=False)
+    initialise(layer)
+    return layer
+
+
+class PaddedIdentity(nn.Module):
+    """Shortcut A: strided identity, with new channels filled with zeros. No parameters."""
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int):
+        super().__init__()
+        self.new_channels = channels_out - channels_in
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.new_channels))
+
+
+def make_shortcut(channels_in: int, channels_out: int, stride: int, option: str) -> nn.Module:
+    """Shortcut of a residual block: option A, B or C of He et al. 2015, section 4.1."""
+    same_shape = channels_in == channels_out and stride == 1
+    if option == "C" or (option == "B" and not same_shape):
+        projection = convolution(channels_in, channels_out, 1, stride)
+        return nn.Sequential(projection, nn.BatchNorm2d(channels_out))
+    return nn.Identity() if same_shape else PaddedIdentity(channels_in, channels_out, stride)
+
+
+class Branch(nn.Sequential):
+    """The residual function F of a block: conv–BN–ReLU–conv–BN, both convolutions 3×3."""
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int):
+        super().__init__()
+        self.conv1 = convolution(channels_in, channels_out, 3, stride)
+        self.bn1 = nn.BatchNorm2d(channels_out)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = convolution(channels_out, channels_out, 3)
+        self.bn2 = nn.BatchNorm2d(channels_out)
+
+
+class PlainBlock(nn.Module):
+    """y = ReLU(F(x)): two layers of a plain net. ``shortcut`` is accepted and has no meaning."""
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int, shortcut: str):
+        super().__init__()
+        self.branch = Branch(channels_in, channels_out, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.branch(x), inplace=True)
+
+
+class ResidualBlock(nn.Module):
+    """y = ReLU(F(x) + shortcut(x)); He et al. 2015, equations 1 and 2."""
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int, shortcut: str):
+        super().__init__()
+        self.branch = Branch(channels_in, channels_out, stride)
+        self.shortcut = make_shortcut(channels_in, channels_out, stride, shortcut)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.branch(x) + self.shortcut(x), inplace=True)
