@@ -9,7 +9,7 @@ from resnet_study.benchmarks import LOOPS, load_speeds
 from resnet_study.effects import FIG2_EFFECTS, Effect, verdict
 from resnet_study.experiments import Experiment
 from resnet_study.records import read_record
-from resnet_study.statistics import Estimate, estimate
+from resnet_study.statistics import Estimate, estimate, paired_difference
 
 NETWORKS = {"plain": "plain", "residual": "ResNet", "highway": "Highway", "scaled": "scaled"}
 METRICS = {
@@ -65,6 +65,29 @@ def final_errors(runs: pd.DataFrame) -> pd.DataFrame:
                 "n": len(group),
                 "diverged": int(group.diverged.sum()),
                 **errors,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def precisions(exact: pd.DataFrame, rounded: pd.DataFrame) -> pd.DataFrame:
+    """One row a network: final training errors in two precisions, and their paired difference.
+
+    ``exact`` and ``rounded`` are tables of :func:`resnet_study.records.load_runs`, of the same
+    networks.
+    """
+    rows = []
+    for (family, depth), group in rounded.groupby(["family", "depth"]):
+        reference = exact[(exact.family == family) & (exact.depth == depth)]
+        errors = [t.set_index("seed").training_error.astype(float) for t in (reference, group)]
+        measured = paired_difference(errors[1], errors[0])
+        rows.append(
+            {
+                "network": network(family, depth),
+                "float32, %": mean_and_deviation(estimate(errors[0])),
+                "bfloat16, %": mean_and_deviation(estimate(errors[1])),
+                "difference, points [95 % interval]": mean_and_interval(measured),
+                "n": measured.n,
             }
         )
     return pd.DataFrame(rows)

@@ -235,6 +235,7 @@ class Training:
 
     def rest_of_epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches of the present epoch that were not yet learnt from."""
+        self.network.train()
         if self.order is None:
             self.order = self.data.draw_order(self.generator)
         rest = self.order[self.step_of_epoch * self.recipe.batch :]
@@ -263,7 +264,6 @@ class Training:
             rate = learning_rate(self.recipe, self.step, self.steps)
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
-        self.network.train()
         graph = self.on_gpu and processes() == 1 and len(labels) == self.recipe.batch
         logits, loss = (self.graphed if graph else self.gradients)(images, labels)
         self.optimiser.step()

@@ -164,3 +164,16 @@ def test_what_is_missing_is_told_with_the_command_that_trains_it(tmp_path):
     text = tables.coverage(experiment, "digits", tmp_path)
     assert "2 of the 2 runs" in text
     assert "resnet-study run" not in text
+
+
+def test_two_precisions_are_compared_seed_by_seed():
+    exact = pd.DataFrame({"family": "plain", "depth": 18, "seed": [0, 1, 2], "training_error": 1.0})
+    rounded = exact.assign(training_error=[1.5, 2.0, 2.5]).iloc[::-1]
+    (row,) = tables.precisions(exact, rounded).to_dict("records")
+    assert row == {
+        "network": "plain-18",
+        "float32, %": "1.00 ± 0.00",
+        "bfloat16, %": "2.00 ± 0.50",
+        "difference, points [95 % interval]": "+1.00 [+0.50, +1.50]",
+        "n": 3,
+    }
