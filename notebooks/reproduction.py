@@ -9,8 +9,8 @@
 # %% [markdown]
 # # Your reproduction
 #
-# `make reproduce` trains the networks of Fig. 2 afresh on your machine and renders the book
-# from your records. This page then sets them beside ours.
+# `make reproduce` trains the networks of Fig. 2 and Highway nets with one gate afresh on your machine,
+# and renders the book from your records. This page then sets them beside ours.
 
 # %% tags=["remove-cell"]
 from IPython.display import Markdown
@@ -28,8 +28,8 @@ seeds: str = "0-2"  # seeds of your records, such as 0-2,7
 
 # %% tags=["hide-input"]
 if runs_dir:
-    ours = EXPERIMENTS["fig2"].records()
-    yours = EXPERIMENTS["fig2"].records(paths.ROOT / runs_dir, seeds=parse_seeds(seeds))
+    ours = EXPERIMENTS["reproduction"].records()
+    yours = EXPERIMENTS["reproduction"].records(paths.ROOT / runs_dir, seeds=parse_seeds(seeds))
     comparison = compare(load_runs(ours), load_runs(yours))
     same, shared = identical_curves(load_curves(ours), load_curves(yours))
     verdict = "**reproduced**" if reproduced(comparison) else "**not reproduced**"
@@ -54,7 +54,7 @@ if runs_dir:
 # %% [markdown]
 # ## The rule
 #
-# For each effect of [Fig. 2](fig2.ipynb), the difference of final errors is estimated from
+# For each effect of [Fig. 2](fig2.ipynb) and for the Highway nets' gap to the ResNets, the difference of final errors is estimated from
 # our seeds and from yours, in points, with its 95 % interval. An effect is *the same* if
 # both intervals lie on the same side of zero, or both contain it; *compatible* if one contains
 # zero and the two overlap; *different* otherwise. The study is reproduced if your records

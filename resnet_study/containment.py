@@ -21,7 +21,9 @@ from torch import Tensor, nn
 from resnet_study.blocks import ResidualBlock
 from resnet_study.errors import InputError
 from resnet_study.highway import Gates, HighwayBlock
-from resnet_study.models import Network
+from resnet_study.models import Network, build_model
+
+EQUAL = 1e-9  # largest relative error of what is the same but for rounding, in float64
 
 
 def contain(resnet: Network, kernel: int = 1) -> Network:
@@ -66,6 +68,27 @@ def relative_error(network: Network, reference: Network, images: Tensor) -> floa
     with torch.no_grad():
         ours, theirs = network(images), reference(images)
     return ((ours - theirs).abs().max() / theirs.abs().max()).item()
+
+
+def largest_error(
+    depths: tuple[int, ...] = (18, 34), shortcuts: tuple[str, ...] = ("A", "B")
+) -> float:
+    """Largest :func:`relative_error` of contained nets, in float64, on random nets and images.
+
+    Their weights and the statistics and shifts of normalisation are drawn, so none is trivial.
+    """
+    generator = torch.Generator().manual_seed(0)
+    errors = []
+    for depth in depths:
+        for shortcut in shortcuts:
+            options = {"classes": 10, "stem": "small", "width": 4, "shortcut": shortcut}
+            resnet = build_model("residual", depth, **options).double().eval()
+            for tensor in resnet.state_dict().values():
+                if tensor.is_floating_point() and tensor.ndim == 1:
+                    tensor.uniform_(0.5, 1.5, generator=generator)
+            images = torch.randn(8, 3, 16, 16, dtype=torch.float64, generator=generator)
+            errors.append(relative_error(contain(resnet), resnet, images))
+    return max(errors)
 
 
 def negative_part(resnet: Network, images: Tensor) -> dict[str, float]:

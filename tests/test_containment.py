@@ -6,12 +6,18 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from resnet_study.containment import approach, contain, negative_part, relative_error
+from resnet_study import containment
+from resnet_study.containment import (
+    EQUAL,
+    approach,
+    contain,
+    largest_error,
+    negative_part,
+    relative_error,
+)
 from resnet_study.errors import InputError
 from resnet_study.highway import Gates, highway_blocks, watch_gates
 from resnet_study.models import build_model
-
-EQUAL = 1e-9
 
 
 def _trained(depth=18, shortcut="A", family="residual", dtype=torch.float64):
@@ -128,3 +134,20 @@ def test_the_branch_is_far_from_every_function_that_is_never_negative():
     f = branch(resnet.stem(images))
     for h in (f.clamp(min=0), f.abs(), torch.rand_like(f)):
         assert (h - f).norm() / f.norm() >= distances["stage1.1"] - 1e-12
+
+
+def test_the_largest_error_over_depths_and_shortcuts_is_that_of_rounding():
+    assert 0 < largest_error() < EQUAL
+
+
+def test_the_largest_error_shows_a_wrong_factor(monkeypatch):
+    """One factor in three instead of in two, in one path of one block."""
+    right = containment._scale_path
+    calls = []
+
+    def wrong(path, factor):
+        calls.append(path)
+        right(path, factor / 3 if len(calls) == 5 else factor)
+
+    monkeypatch.setattr(containment, "_scale_path", wrong)
+    assert largest_error(depths=(18,), shortcuts=("A",)) > 1e-3

@@ -12,7 +12,7 @@ from resnet_study.experiments import EXPERIMENTS
 from resnet_study.provenance import code_fingerprint
 from resnet_study.records import find_records, read_record, write_record
 
-FIG2 = EXPERIMENTS["fig2"]
+EXPERIMENT = EXPERIMENTS["reproduction"]
 REAL_RUN = subprocess.run
 
 
@@ -55,7 +55,7 @@ class Papermill:
                 if options.get("check"):
                     raise subprocess.CalledProcessError(1, words, stderr=error)
                 return subprocess.CompletedProcess(words, 1, "", error)
-        (run,) = [run for run in FIG2.runs() if run.name == name]
+        (run,) = [run for run in EXPERIMENT.runs() if run.name == name]
         content = self.results.get(name) or _records_of(run)
         write_record(run.record_path(self.records), content)
         return subprocess.CompletedProcess(words, 0, "", "")
@@ -98,14 +98,14 @@ def _records(folder):
 
 
 def _names(*seeds):
-    return sorted(run.name for run in FIG2.runs(seeds=seeds))
+    return sorted(run.name for run in EXPERIMENT.runs(seeds=seeds))
 
 
 def test_everything_is_trained_where_nothing_is_there(folder, trainings, no_book):
     said = _reproduce("0-1")
     assert sorted(trainings.trained) == _names(0, 1)
-    assert len(_records(folder)) == 8
-    assert "8 of 8" in said[0]
+    assert len(_records(folder)) == 12
+    assert "12 of 12" in said[0]
     assert sum(name in line for name in _names(0, 1) for line in said) == 8  # one line a training
 
 
@@ -113,7 +113,7 @@ def test_what_is_trained_already_is_kept(folder, trainings, no_book):
     _reproduce("0")
     before = _records(folder)
     trainings.trained.clear()
-    assert "0 of 4" in _reproduce("0")[0]
+    assert "0 of 6" in _reproduce("0")[0]
     assert trainings.trained == []
     _reproduce("0-1")
     assert sorted(trainings.trained) == _names(1)
@@ -146,7 +146,7 @@ def test_a_record_that_is_damaged_or_outdated_is_trained_again_alone(
     _reproduce()
     before = _records(folder)
     trainings.trained.clear()
-    run = FIG2.runs(seeds=(0,))[2]
+    run = EXPERIMENT.runs(seeds=(0,))[2]
     damage(run.record_path(folder / "runs"))
     assert _records(folder) != before
     _reproduce()
@@ -156,7 +156,7 @@ def test_a_record_that_is_damaged_or_outdated_is_trained_again_alone(
 
 def test_a_checkpoint_of_other_code_does_not_stand_in_the_way(folder, trainings, no_book):
     """Interrupted, then updated: a training cannot go on from it, and starts afresh."""
-    run = FIG2.runs(seeds=(0,))[0]
+    run = EXPERIMENT.runs(seeds=(0,))[0]
     path = run.checkpoint_path(folder / "runs")
     identity = {"config": run.config, "data": "", "code": "0" * 64}
     Checkpoint(path, identity).save({"step": 1})
@@ -175,13 +175,13 @@ def test_a_training_that_fails_is_told_in_one_line_and_the_rest_is_kept(folder, 
     started = list(trainings.trained)
 
     _reproduce(jobs=1)  # and the next call goes on from there
-    assert len(trainings.trained) - len(started) == 4 - len(kept)
+    assert len(trainings.trained) - len(started) == 6 - len(kept)
     assert _records(folder).items() >= kept.items()
-    assert len(_records(folder)) == 4
+    assert len(_records(folder)) == 6
 
 
 def test_a_training_without_a_single_error_is_told_as_such(folder, trainings, no_book):
-    run = FIG2.runs(seeds=(0,))[0]
+    run = EXPERIMENT.runs(seeds=(0,))[0]
     final = dict.fromkeys(_content(run.record_path())["final"], 0.0)
     trainings.results[run.name] = _records_of(run, final=final)
     (line,) = [line for line in _reproduce() if run.name in line]
@@ -193,17 +193,23 @@ def test_our_own_results_reproduce_the_study(trainings, no_book):
     assert reproduction.reproduce("0-2", 2, said.append) is True
     report = "\n".join(said)
     assert "the study is reproduced" in report
-    assert "12 of your 12 curves" in report
-    for difference in ("plain-34 − plain-18", "ResNet-34 − ResNet-18", "ResNet-34 − plain-34"):
+    assert "18 of your 18 curves" in report
+    for difference in (
+        "plain-34 − plain-18",
+        "ResNet-34 − ResNet-18",
+        "ResNet-34 − plain-34",
+        "Highway-34 − ResNet-34",
+    ):
         assert difference in report
     assert "supported" in report
+    assert "containment (C7)" in report and "computes the same" in report
     assert "index.html" in report
 
 
 def test_other_results_do_not_reproduce_the_study(folder, trainings, no_book):
     """Plain nets of 34 layers as good as those of 18: no degradation."""
     for seed in (0, 1, 2):
-        by_network = {(run.family, run.depth): run for run in FIG2.runs(seeds=(seed,))}
+        by_network = {(run.family, run.depth): run for run in EXPERIMENT.runs(seeds=(seed,))}
         deep, shallow = by_network["plain", 34], by_network["plain", 18]
         content = _content(shallow.record_path())
         result = {key: content[key] for key in ("final", "curve")}
@@ -212,7 +218,7 @@ def test_other_results_do_not_reproduce_the_study(folder, trainings, no_book):
     assert reproduction.reproduce("0-2", 2, said.append) is False
     report = "\n".join(said)
     assert "NOT reproduced" in report
-    assert "9 of your 12 curves" in report
+    assert "15 of your 18 curves" in report
 
 
 def test_the_command_exits_with_1_where_the_study_is_not_reproduced(command, monkeypatch):
@@ -228,7 +234,7 @@ def test_a_reproduction_leaves_what_is_committed_untouched(trainings, no_book):
 
 
 def test_the_book_is_rendered_from_the_fresh_records(folder, tmp_path, monkeypatch):
-    for run in FIG2.runs(seeds=(0, 1, 2)):
+    for run in EXPERIMENT.runs(seeds=(0, 1, 2)):
         write_record(run.record_path(folder / "runs"), _records_of(run))
     root = tmp_path / "checkout"  # where the book goes; the kernels read the real one
     root.mkdir()
@@ -239,7 +245,7 @@ def test_the_book_is_rendered_from_the_fresh_records(folder, tmp_path, monkeypat
     reproduction.render_book("0-2")
     page = (root / "_build" / "html" / "notebooks" / "reproduction.html").read_text()
     assert "<strong>reproduced</strong>" in page
-    assert "12 runs of yours against 20 of ours" in page
+    assert "18 runs of yours against" in page
     records = (root / "_build" / "html" / "book" / "records.html").read_text()
     assert '<span class="pasted-text">12</span>' in records
     assert files_below(paths.NOTEBOOKS) == notebooks
