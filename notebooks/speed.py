@@ -88,9 +88,8 @@ tables.show(tables.measurements(results))
 # once more with bfloat16, from the same seeds. Final training errors:
 
 # %% tags=["remove-input"]
-fig2 = EXPERIMENTS["fig2"]
-exact = load_runs(fig2.records(recipe="digits"))
-rounded = load_runs(fig2.records(recipe="digits", precision="bfloat16"))
+exact = load_runs(EXPERIMENTS["fig2"].records())
+rounded = load_runs(EXPERIMENTS["precision"].records())
 tables.show(tables.precisions(exact, rounded))
 
 # %% tags=["remove-cell"]

@@ -366,6 +366,7 @@ class Arm:
     start: str = "drawn"
     rate: float = 1.0
     fraction: float = 1.0
+    precision: str | None = None  # instead of the recipe's
 
     def run(self, recipe: Recipe, seed: int) -> Run:
         """This network trained by ``recipe``; a rate with a factor has three digits."""
@@ -373,6 +374,8 @@ class Arm:
             recipe = replace(recipe, rate=float(f"{recipe.rate * self.rate:.3g}"))
         if self.fraction != 1:
             recipe = replace(recipe, fraction=self.fraction)
+        if self.precision:
+            recipe = replace(recipe, precision=self.precision)
         return Run(
             recipe,
             self.family,
@@ -530,6 +533,11 @@ EXPERIMENTS = {
                 name: Grid(FIG2)
                 for name in ("digits", "tiny-imagenet-20", "tiny-imagenet", "imagenet")
             },
+        ),
+        Experiment(
+            name="precision",
+            question="Does rounding to bfloat16 change Fig. 2?",
+            grids={"digits": Grid(tuple(replace(arm, precision="bfloat16") for arm in FIG2))},
         ),
         Experiment(
             name="highway",

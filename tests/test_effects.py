@@ -3,6 +3,7 @@ import pytest
 
 from resnet_study.effects import (
     FIG2_EFFECTS,
+    HIGHWAY_EFFECTS,
     agreement,
     at_best_rate,
     compare,
@@ -69,6 +70,15 @@ def test_figure_2_is_about_claims_4_to_6_in_training_and_validation_error():
     assert len({effect.name for effect in FIG2_EFFECTS}) == len(FIG2_EFFECTS) == 6
 
 
+def test_the_reproduction_is_about_the_highway_nets_gap_too():
+    told = {(e.claim, e.metric, e.minuend, e.subtrahend, e.claimed) for e in HIGHWAY_EFFECTS}
+    assert told == {
+        ("C8", f"{split}_error", ("highway", depth), ("residual", depth), "higher")
+        for split in ("training", "validation")
+        for depth in (18, 34)
+    }
+
+
 def test_an_effect_is_the_difference_of_its_two_networks():
     effect = next(e for e in FIG2_EFFECTS if e.name == "plain_gap_validation")
     measured = effect.estimate(_runs(plain_34=30, plain_18=10))
@@ -119,7 +129,7 @@ def test_agreement_compares_signs_and_intervals(ours, theirs, expected):
 
 def test_the_same_records_reproduce_the_study():
     table = compare(_runs(), _runs())
-    assert len(table) == 6
+    assert len(table) == len(FIG2_EFFECTS) + len(HIGHWAY_EFFECTS)
     assert set(table.agreement) == {"same"}
     assert reproduced(table) is True
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from resnet_study import tables
-from resnet_study.effects import FIG2_EFFECTS, compare, highway_gaps
+from resnet_study.effects import FIG2_EFFECTS, HIGHWAY_EFFECTS, compare, highway_gaps
 from resnet_study.experiments import EXPERIMENTS, Arm, Grid
 from resnet_study.records import write_record
 from resnet_study.statistics import Estimate, estimate
@@ -113,7 +113,7 @@ def test_the_report_sets_ours_beside_theirs():
     ours, theirs = _runs(), _runs()
     theirs = theirs[theirs.seed < 2]
     table = tables.comparison(compare(ours, theirs))
-    assert len(table) == len(FIG2_EFFECTS)
+    assert len(table) == len(FIG2_EFFECTS) + len(HIGHWAY_EFFECTS)
     first = table.iloc[0]
     assert first["our points (n)"] == "+48.00 [+48.00, +48.00] (3)"
     assert first["your points (n)"].endswith("(2)")
