@@ -51,8 +51,8 @@ for path in results:
 # %% [markdown]
 # ## In numbers
 #
-# *Of the floor's speed* says how far a loop is from what the device could do at best: the time that
-# the counted FLOPs and bytes of a step take at least, over the time that it took. FLOPs are two
+# *Ours* is the speed of our loop over that of the row. *Of floor* says how far a loop is from what
+# the device could do at best: the time that the counted FLOPs and bytes of a step take at least, over the time that it took. FLOPs are two
 # a multiply-add, for one forward and two backward passes. Of the bytes, only those that nobody can
 # avoid are counted: weights, gradients and momentum read and written once, and so the images
 # and the output of each layer with weights. The device's own two speeds come from one

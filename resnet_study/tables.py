@@ -204,8 +204,8 @@ def speeds(measured: pd.DataFrame) -> pd.DataFrame:
                 "images/s [lowest, highest]": f"{loop.images_per_second:,.0f} "
                 f"[{loop.lowest:,.0f}, {loop.highest:,.0f}]",
                 "ms a step": f"{loop.step_ms:,.1f}",
-                "ours is faster by": f"{fastest / loop.images_per_second:.2f}×",
-                "of the floor's speed": f"{100 * loop.floor_fraction:.0f} %",
+                "ours": f"{fastest / loop.images_per_second:.2f}×",
+                "of floor": f"{100 * loop.floor_fraction:.0f} %",
             }
             if pd.notna(loop.peak_memory_bytes):
                 row["peak memory, GiB"] = f"{loop.peak_memory_bytes / 2**30:.2f}"
