@@ -60,9 +60,9 @@ deadline: Optional[float] = None  # Unix time at which to save and stop; run aga
 # %%
 from resnet_study import paths, plots
 from resnet_study.checkpoints import OutOfTime
-from resnet_study.experiments import make_run, perform
 from resnet_study.recipes import get_recipe
 from resnet_study.records import load_curves, load_runs
+from resnet_study.runs import make_run, perform
 
 plots.use_style()
 changes = {"epochs": epochs, "width": width, "batch": batch, "rate": rate}

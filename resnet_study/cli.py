@@ -13,18 +13,12 @@ from resnet_study.checkpoints import OutOfTime
 from resnet_study.distributed import is_first_here, is_leader, under_torchrun
 from resnet_study.effects import FEWEST_SEEDS
 from resnet_study.errors import InputError
-from resnet_study.experiments import (
-    EXPERIMENTS,
-    Run,
-    get_experiment,
-    make_run,
-    parse_seeds,
-    perform,
-)
+from resnet_study.experiments import EXPERIMENTS, get_experiment, parse_seeds
 from resnet_study.models import FAMILIES
 from resnet_study.queue import Place, default_jobs, parse_duration, train_missing
 from resnet_study.recipes import RECIPES, get_recipe
 from resnet_study.records import read_record
+from resnet_study.runs import Run, make_run, perform
 
 RUNS_DIR = click.option(
     "--runs-dir", type=Path, default=paths.RUNS, help="Folder of the records. [data/runs]"

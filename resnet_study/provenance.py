@@ -18,7 +18,6 @@ TRAINING_CODE = (
     "containment",
     "data",
     "distributed",
-    "experiments",
     "graphs",
     "imagenet",
     "gate_statistics",
@@ -26,6 +25,7 @@ TRAINING_CODE = (
     "matching",
     "models",
     "recipes",
+    "runs",
     "tiny_imagenet",
     "training",
 )

@@ -19,9 +19,9 @@ from filelock import FileLock, Timeout
 
 from resnet_study import paths
 from resnet_study.errors import InputError, require_at_least
-from resnet_study.experiments import Run
 from resnet_study.files import require_writable
 from resnet_study.records import read_record
+from resnet_study.runs import Run
 from resnet_study.training import choose_device
 
 Say = Callable[[str], None]

@@ -17,11 +17,12 @@ from resnet_study.checkpoints import read_checkpoint
 from resnet_study.containment import EQUAL, largest_error
 from resnet_study.effects import compare, identical_curves, reproduced
 from resnet_study.errors import InputError
-from resnet_study.experiments import EXPERIMENTS, Run, parse_seeds
+from resnet_study.experiments import EXPERIMENTS, parse_seeds
 from resnet_study.files import require_writable
 from resnet_study.provenance import code_fingerprint
 from resnet_study.queue import Place, Say, run_notebook, train_missing
 from resnet_study.records import load_curves, load_runs, read_record
+from resnet_study.runs import Run
 
 RECORDS = paths.REPRODUCTION / "runs"
 LOGS = paths.REPRODUCTION / "logs"

@@ -12,8 +12,8 @@ import torch
 
 from resnet_study import cli
 from resnet_study.data import Images, make_dataset
-from resnet_study.experiments import Run, perform
 from resnet_study.recipes import get_recipe
+from resnet_study.runs import Run, perform
 
 matplotlib.use("Agg")
 torch.set_num_threads(1)

@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from resnet_study.experiments import Run, perform
 from resnet_study.recipes import get_recipe
+from resnet_study.runs import Run, perform
 
 RUN = Run(get_recipe("digits", width=4, epochs=100), "plain", 18, seed=3)
 CHILD = """
@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from killing import RUN
-from resnet_study.experiments import perform
+from resnet_study.runs import perform
 perform(RUN, runs_dir=Path(sys.argv[1]), device="cpu", checkpoint_seconds=0)
 """
 

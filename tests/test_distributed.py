@@ -10,9 +10,9 @@ from conftest import files_below
 
 from resnet_study.distributed import is_leader, own_gpu, processes, share
 from resnet_study.errors import InputError
-from resnet_study.experiments import Run, perform
 from resnet_study.recipes import get_recipe
 from resnet_study.records import read_record
+from resnet_study.runs import Run, perform
 
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 SMALL = "--depth 8 --width 1 --epochs 2 --device cpu"

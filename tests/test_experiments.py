@@ -16,21 +16,12 @@ from resnet_study.checkpoints import OutOfTime
 from resnet_study.containment import relative_error
 from resnet_study.data import load_data
 from resnet_study.errors import InputError
-from resnet_study.experiments import (
-    EXPERIMENTS,
-    FRACTIONS,
-    Run,
-    get_experiment,
-    make_model,
-    make_run,
-    parse_seeds,
-    perform,
-    run_from_config,
-)
+from resnet_study.experiments import EXPERIMENTS, FRACTIONS, get_experiment, parse_seeds
 from resnet_study.highway import Gates, Scales, highway_blocks
 from resnet_study.models import count_parameters
 from resnet_study.recipes import Recipe, get_recipe
 from resnet_study.records import RecordError, read_record, write_record
+from resnet_study.runs import Run, make_model, make_run, perform, run_from_config
 
 CHANGES = {
     "held_out": 100,

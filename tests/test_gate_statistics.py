@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from resnet_study.experiments import Run, perform
 from resnet_study.gate_statistics import (
     describe_gates,
     lesions,
@@ -17,6 +16,7 @@ from resnet_study.highway import Gate, Gates, highway_blocks
 from resnet_study.models import build_model
 from resnet_study.recipes import get_recipe
 from resnet_study.records import read_record
+from resnet_study.runs import Run, perform
 
 RECIPE = get_recipe("digits")
 

@@ -15,10 +15,10 @@ from test_distributed import torchrun
 from resnet_study.augmentation import Augmentation
 from resnet_study.data import load_data
 from resnet_study.errors import InputError
-from resnet_study.experiments import Run, perform
 from resnet_study.imagenet import EIGENVALUES, EIGENVECTORS, load_imagenet
 from resnet_study.recipes import get_recipe
 from resnet_study.records import read_record
+from resnet_study.runs import Run, perform
 
 MEAN = np.array([0.485, 0.456, 0.406])
 DEVIATION = np.array([0.229, 0.224, 0.225])

@@ -10,9 +10,9 @@ from matplotlib.colors import to_rgba
 from matplotlib.ticker import EngFormatter
 
 from resnet_study import plots
-from resnet_study.experiments import perform
 from resnet_study.paper import load_paper_curves
 from resnet_study.records import load_curves, read_record, write_record
+from resnet_study.runs import perform
 
 
 @pytest.fixture(autouse=True)

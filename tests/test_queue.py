@@ -8,11 +8,12 @@ from filelock import FileLock
 
 from resnet_study import paths
 from resnet_study.errors import InputError
-from resnet_study.experiments import EXPERIMENTS, Run, perform
+from resnet_study.experiments import EXPERIMENTS
 from resnet_study.highway import Gates
 from resnet_study.queue import Place, parse_duration, train_missing
 from resnet_study.recipes import get_recipe
 from resnet_study.records import find_records, read_record
+from resnet_study.runs import Run, perform
 
 RUNS = EXPERIMENTS["fig2"].runs(seeds=(0, 1), epochs=1, width=1)
 

@@ -11,7 +11,7 @@ from conftest import files_below
 from resnet_study import paths
 from resnet_study.data import load_data
 from resnet_study.errors import InputError
-from resnet_study.experiments import EXPERIMENTS, Run, make_model, perform, run_from_config
+from resnet_study.experiments import EXPERIMENTS
 from resnet_study.models import count_multiply_adds, count_parameters
 from resnet_study.recipes import get_recipe
 from resnet_study.records import (
@@ -22,6 +22,7 @@ from resnet_study.records import (
     read_record,
     write_record,
 )
+from resnet_study.runs import Run, make_model, perform, run_from_config
 
 
 def _content(record):
