@@ -168,8 +168,9 @@ def highway_gaps(runs: pd.DataFrame, rate: float, metric: str) -> pd.DataFrame:
     """One row a gate: its gap to the residual net of the same depth, both trained at ``rate``.
 
     Columns depth, kernel, bias, match (empty for whole widths), parameters, multiply_adds, gap
-    (an Estimate), sign.
+    (an Estimate), sign; no row if there is no Highway net.
     """
+    columns = ["depth", "kernel", "bias", "match", "parameters", "multiply_adds", "gap", "sign"]
     whole = runs[(runs.rate == rate) & (runs.fraction == 1) & (runs.start == "drawn")]
     highway = whole[whole.family == "highway"]
     matches = highway.match.fillna("").rename("match")
@@ -190,7 +191,7 @@ def highway_gaps(runs: pd.DataFrame, rate: float, metric: str) -> pd.DataFrame:
                 "sign": sign(measured),
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=columns)
 
 
 def overall(verdicts: Iterable[str]) -> str:
@@ -267,9 +268,16 @@ class DataSize:
                 return "no need of data"
         return "not decided"
 
+    def covers(self, fractions: Iterable[float]) -> bool:
+        """Whether there is a gap at each of ``fractions``: without, there is nothing to read."""
+        return all(size in self.training and self.training[size].n for size in fractions)
+
     @property
     def verdict(self) -> str:
-        """What the reading says of C9, that Highway nets need more data."""
+        """What the reading says of C9, that Highway nets need more data.
+
+        Several gates have the verdict that they share, see :func:`overall`.
+        """
         verdicts = {"needs data": "supported", "not decided": "not decided"}
         return verdicts.get(self.reading, "refuted")
 
