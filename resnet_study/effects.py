@@ -154,6 +154,28 @@ def at_best_rate(chosen: pd.DataFrame) -> pd.DataFrame:
     return chosen[chosen.rate == means.idxmin()]
 
 
+def usual(table: pd.DataFrame, rate: float) -> pd.DataFrame:
+    """Rows of runs or curves at this ``rate``, with whole widths, all data, drawn at the start."""
+    whole = (table.fraction == 1) & table.match.isna() & (table.start == "drawn")
+    return table[whole & (table.rate == rate)]
+
+
+def with_gates(table: pd.DataFrame, gates: Gates) -> pd.DataFrame:
+    """Rows of runs or curves of Highway nets with ``gates``, and of nets without any."""
+    same = (table.gate_kernel == gates.kernel) & (table.gate_bias == gates.bias)
+    return table[same | table.gate_kernel.isna()]
+
+
+def at_best_rates(runs: pd.DataFrame, gates: Gates) -> pd.DataFrame:
+    """Rows of each network at its best rate (:func:`at_best_rate`), Highway nets with ``gates``.
+
+    As in :func:`highway_verdict`, whole widths and all data.
+    """
+    whole = runs[(runs.fraction == 1) & runs.match.isna() & (runs.start == "drawn")]
+    networks = with_gates(whole, gates).groupby(["depth", "family"])
+    return pd.concat([at_best_rate(network) for _, network in networks])
+
+
 def gap(highway: pd.DataFrame, residual: pd.DataFrame, metric: str) -> Estimate:
     """Final ``metric`` of ``highway`` − ``residual``, tables of one network each.
 

@@ -1,12 +1,13 @@
 """Tables as the book and the terminal show them: estimates as text, in percent."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
 from resnet_study import paths
 from resnet_study.benchmarks import LOOPS, load_speeds
-from resnet_study.effects import FIG2_EFFECTS, Effect, verdict
+from resnet_study.effects import FIG2_EFFECTS, DataSize, Effect, verdict
 from resnet_study.experiments import Experiment
 from resnet_study.records import read_record
 from resnet_study.statistics import Estimate, estimate
@@ -18,6 +19,7 @@ METRICS = {
     "validation_error": "validation",
     "ten_crop_error": "validation, ten crops",
 }
+NOT_RECORDED = "not recorded yet"
 
 
 def mean_and_deviation(value: Estimate) -> str:
@@ -70,15 +72,25 @@ def final_errors(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def coverage(experiment: Experiment, recipe: str, runs_dir: Path = paths.RUNS) -> str:
-    """How many runs are recorded, in Markdown, and the command that trains the missing ones."""
-    runs = experiment.runs(recipe)
-    recorded = len(experiment.recorded(runs_dir, recipe))
+def coverage(
+    experiment: Experiment,
+    recipe: str,
+    runs_dir: Path = paths.RUNS,
+    seeds: Iterable[int] | None = None,
+    gpu: bool = True,
+) -> str:
+    """How many runs are recorded, in Markdown, and the command that trains the missing ones.
+
+    ``seeds`` are the experiment's own if not given; ``gpu``: whether to train them takes one.
+    """
+    runs = experiment.runs(recipe, seeds)
+    recorded = len(experiment.recorded(runs_dir, recipe, seeds))
     text = f"**{recorded} of the {len(runs)} runs of recipe `{recipe}` are recorded.**"
     if recorded == len(runs):
         return text
     command = f"resnet-study run --experiment {experiment.name} --recipe {recipe}"
-    return f"{text} This command, on a machine with a GPU, trains the others: `{command}`"
+    where = ", on a machine with a GPU," if gpu else ""
+    return f"{text} This command{where} trains the others: `{command}`"
 
 
 def costs(runs: pd.DataFrame) -> pd.DataFrame:
@@ -126,7 +138,7 @@ def arms(runs: pd.DataFrame) -> pd.DataFrame:
                 "matched": "" if pd.isna(match) else match.replace("_", "-"),
                 "start": start,
                 "rate": f"{rate:g}",
-                "data": f"{fraction:.0%}".replace("%", " %"),
+                "data": percent(fraction),
                 "parameters": row["parameters"],
                 "multiply-adds": f"{group.multiply_adds.iloc[0]:,}",
                 **{name: row[name] for name in row if name not in ("network", "parameters")},
@@ -149,6 +161,49 @@ def gaps(table: pd.DataFrame) -> pd.DataFrame:
             "sign": table.sign,
         }
     )
+
+
+def percent(fraction: float) -> str:
+    """``25 %``."""
+    return f"{fraction:.0%}".replace("%", " %")
+
+
+def data_size_gaps(sizes: Iterable[DataSize]) -> pd.DataFrame:
+    """One row a gate and fraction of the data: the gaps Highway − ResNet, in points."""
+    return pd.DataFrame(
+        [
+            {
+                "gate": gate(size.gates.kernel, size.gates.bias),
+                "data": percent(fraction),
+                "training, points [95 % interval]": mean_and_interval(size.training[fraction]),
+                "validation, points [95 % interval]": mean_and_interval(size.validation[fraction]),
+                "n": size.validation[fraction].n,
+            }
+            for size in sizes
+            for fraction in size.training
+        ]
+    )
+
+
+def data_size_slopes(sizes: Iterable[DataSize], fractions: Iterable[float]) -> pd.DataFrame:
+    """One row a gate: slopes of its gaps, in points for ten times the data, and the verdict.
+
+    Where a gap at one of ``fractions`` is missing there is nothing to read yet.
+    """
+    rows = []
+    for size in sizes:
+        whole = size.covers(fractions)
+        rows.append(
+            {
+                "gate": gate(size.gates.kernel, size.gates.bias),
+                "training, points a decade [95 %]": mean_and_interval(size.training_slope),
+                "validation, points a decade [95 %]": mean_and_interval(size.validation_slope),
+                "n": size.validation_slope.n,
+                "reading": size.reading if whole else NOT_RECORDED,
+                "verdict": size.verdict if whole else NOT_RECORDED,
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def effects(runs: pd.DataFrame) -> pd.DataFrame:
