@@ -36,7 +36,7 @@ PUBLISHED_COMPARISONS = (
     Published(
         "He et al. 2016, Table 1",
         "Highway-110, ResNet-110",
-        "1×1, −6",  # the best of seven biases, 0 to −7; those of 0 to −5 fail
+        "1×1, −6",  # the best of 0 to −7; those of 0 to −5 fail
         8.70,
         6.61,
         "5 (median)",
