@@ -121,9 +121,9 @@ facts = {
     "iterations": read_record(records[0])["curve"]["iteration"][-1],
     "n_seeds": runs.seed.nunique(),
     "n_diverged": int(runs.diverged.sum()),
-    "training_images": max(read_record(path)["training_images"] for path in records),
+    "training_images": f"{max(read_record(path)['training_images'] for path in records):,}",
     "smallest": min(read_record(path)["training_images"] for path in records),
-    "pictures_training_images": max(read_record(path)["training_images"] for path in pictures),
+    "pictures_training_images": f"{max(read_record(p)['training_images'] for p in pictures):,}",
     "one_image": f"{100 / read_record(records[0])['validation_images']:.2f}",
     "pictures_n_seeds": picture_runs.seed.nunique(),
     "pictures_epochs": get_recipe("tiny-imagenet-20").epochs,
@@ -158,7 +158,7 @@ plots.plt.show()
 tables.show(tables.data_size_gaps(sizes[""]))
 
 # %% [markdown]
-# Slopes, readings and verdicts; a decade is ten times the data. A negative slope is a gap that falls as data grow:
+# Slopes of the two gaps in points a decade, which is ten times the data, and what the rule makes of them. A negative slope is a gap that falls as data grow:
 
 # %% tags=["hide-input"]
 tables.show(tables.data_size_slopes(sizes[""], FRACTIONS))
@@ -178,8 +178,8 @@ tables.show(tables.arms(runs))
 # %% tags=["remove-input"]
 Markdown(tables.coverage(experiment, "tiny-imagenet-20", gpu=False))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-data-errors-pictures", "caption": "Final errors on twenty classes of Tiny ImageNet against the share of the training images, 18 layers, equal iterations, as far as they are recorded. Points: means over seeds; bars: from the lowest seed to the highest. Axes are logarithmic above 1 %."}, "image": {"alt": "Two panels of final error on pictures against the share of training images on a logarithmic axis, training error left and validation error right, with a line for the residual and one for the Highway net."}}
-comparison_plots.errors_by_fraction(picture_runs)
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-data-errors-pictures", "caption": "Final errors on twenty classes of Tiny ImageNet against the share of the training images, 18 layers, equal iterations, as far as they are recorded. Points: means over seeds; bars: from the lowest seed to the highest."}, "image": {"alt": "Two panels of final error on pictures against the share of training images on a logarithmic axis, training error left and validation error right, with a line for the residual and one for the Highway net."}}
+comparison_plots.errors_by_fraction(picture_runs, logarithmic=False)
 plots.plt.show()
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-data-gaps-pictures", "caption": "The gap Highway − ResNet on twenty classes of Tiny ImageNet against the share of the training images, in points: means over paired seeds with 95 % intervals, as far as they are recorded. The line at zero is the ResNet."}, "image": {"alt": "Two panels of the gap between Highway and residual nets on pictures against the share of training images on a logarithmic axis, training error left and validation error right, with intervals, and a line at zero."}}
@@ -219,7 +219,7 @@ tables.show(tables.data_size_slopes(sizes["full_"], FRACTIONS)) if sizes["full_"
 #
 # - *Where there is no deficit, there is none to explain.* The rule asks what a gap does as data grow;
 #   whether there is a gap worth explaining with all of the data is the question of
-#   [the chapter before](highway.ipynb).
+#   [the comparison](highway.ipynb).
 # - *A training error can be too low to differ.* Equal iterations on a tenth of the images let a net learn
 #   them by heart, and a gap near zero is then a floor and not a draw. The digits' augmentation, a shift by
 #   a pixel, hardly stands in the way.

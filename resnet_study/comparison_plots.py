@@ -72,6 +72,7 @@ def errors_by_rate(runs: pd.DataFrame) -> Figure:
         axes.set_xscale("log")
         axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
         axes.minorticks_off()
+        axes.margins(x=0.15)  # the outer labels of two panels stay apart
         axes.set_xlabel("learning rate" if metric == "validation_error" else "")
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
@@ -106,12 +107,12 @@ def family_curves(curves: pd.DataFrame, logarithmic: bool = True) -> Figure:
     return figure
 
 
-def errors_by_fraction(runs: pd.DataFrame) -> Figure:
+def errors_by_fraction(runs: pd.DataFrame, logarithmic: bool = True) -> Figure:
     """Final error against the share of the training images, left training, right validation.
 
     ``runs`` of one depth and rate: residual nets and Highway nets of any biases.
     """
-    figure, grid = _panels([""], METRICS)
+    figure, grid = _panels([""], METRICS, logarithmic)
     biases = _biases(runs.gate_bias.dropna())
     for (_, metric), axes in grid.items():
         residual = runs[runs.family == "residual"]
@@ -158,7 +159,7 @@ def gaps_by_fraction(sizes: Iterable[DataSize]) -> Figure:
     return figure
 
 
-def _panels(rows: Iterable, columns: Iterable) -> tuple[Figure, dict]:
+def _panels(rows: Iterable, columns: Iterable, logarithmic: bool = True) -> tuple[Figure, dict]:
     """Panels on shared axes, by (row, column); columns that are depths are titled so."""
     rows, columns = list(rows), list(columns)
     figure, grid = plt.subplots(
@@ -174,8 +175,8 @@ def _panels(rows: Iterable, columns: Iterable) -> tuple[Figure, dict]:
         axes.set_title(f"{column} layers")
     for line, row in zip(grid, rows, strict=True):
         line[0].set_ylabel(f"{METRICS.get(row, '')} error (%)".strip())
-        for axes in line:
-            _error_axis(axes)
+    if logarithmic:
+        _error_axis(grid[0, 0])  # which the others share
     return figure, {
         (row, column): axes
         for row, line in zip(rows, grid, strict=True)
@@ -196,6 +197,7 @@ def _fraction_axis(axes: plt.Axes, fractions: Iterable[float]) -> None:
     axes.set_xscale("log")
     axes.set_xticks(ticks, [percent(fraction) for fraction in ticks])
     axes.minorticks_off()
+    axes.margins(x=0.12)
     axes.set_xlabel("share of the training images")
 
 

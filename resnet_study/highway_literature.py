@@ -6,7 +6,7 @@ import pandas as pd
 
 from resnet_study.effects import gap, select
 from resnet_study.statistics import estimate
-from resnet_study.tables import gate, mean_and_deviation, mean_and_interval, network
+from resnet_study.tables import gate, mean_and_deviation, mean_and_interval
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Published:
     """One comparison: test errors in percent on CIFAR-10, parameters in millions."""
 
     source: str
-    networks: str  # Highway against residual
+    layers: str  # of the Highway net, of the ResNet
     gate: str
     highway: float
     residual: float
@@ -26,7 +26,7 @@ PUBLISHED_COMPARISONS = (
     Published(
         # The Highway net's error is that of Srivastava et al. 2015, means over trainings.
         "He et al. 2015",
-        "Highway-19, ResNet-110",
+        "19, 110",
         "−2",
         7.72,
         6.61,
@@ -35,7 +35,7 @@ PUBLISHED_COMPARISONS = (
     ),
     Published(
         "He et al. 2016, Table 1",
-        "Highway-110, ResNet-110",
+        "110, 110",
         "1×1, −6",  # the best of 0 to −7; those of 0 to −5 fail
         8.70,
         6.61,
@@ -44,7 +44,7 @@ PUBLISHED_COMPARISONS = (
     ),
     Published(
         "Srivastava 2025",
-        "Highway-110, ResNet-110",
+        "110, 110",
         "normalised, −6",
         6.04,
         6.25,
@@ -64,11 +64,11 @@ def beside_published(scales: dict[str, pd.DataFrame]) -> pd.DataFrame:
         {
             "who": one.source,
             "data": "CIFAR-10",
-            "networks": one.networks,
+            "layers": one.layers,
             "gate": one.gate,
             "Highway, %": f"{one.highway:.2f}",
             "ResNet, %": f"{one.residual:.2f}",
-            "Highway − ResNet, points": f"{one.highway - one.residual:+.2f}".replace("-", "−"),
+            "gap, points": f"{one.highway - one.residual:+.2f}".replace("-", "−"),
             "n": one.n,
             "parameters": one.parameters,
         }
@@ -93,10 +93,10 @@ def _ours(data: str, runs: pd.DataFrame, depth: int) -> dict | None:
     return {
         "who": "this book",
         "data": data,
-        "networks": ", ".join(network(family, depth) for family in ("highway", "residual")),
+        "layers": f"{depth}, {depth}",
         "gate": gate(highway.gate_kernel.iloc[0], highway.gate_bias.iloc[0]),
         **dict(zip(("Highway, %", "ResNet, %"), map(mean_and_deviation, errors), strict=True)),
-        "Highway − ResNet, points": mean_and_interval(measured),
+        "gap, points": mean_and_interval(measured),
         "n": str(measured.n),
         "parameters": ", ".join(sizes),
     }

@@ -123,7 +123,8 @@ def gate(kernel: float, bias: float) -> str:
 def arms(runs: pd.DataFrame) -> pd.DataFrame:
     """One row an arm of an experiment: what departs from the recipe, its size, and its errors.
 
-    As :func:`final_errors`, for runs that differ in more than family and depth.
+    As :func:`final_errors`, for runs that differ in more than family and depth. Columns in which
+    nothing departs from the usual are left out.
     """
     labels = ["depth", "family", "gate_kernel", "gate_bias", "match", "start", "rate", "fraction"]
     rows = []
@@ -139,12 +140,14 @@ def arms(runs: pd.DataFrame) -> pd.DataFrame:
                 "start": start,
                 "rate": f"{rate:g}",
                 "data": percent(fraction),
-                "parameters": row["parameters"],
+                **{name: text for name, text in row.items() if name.endswith("%")},
+                **{name: row[name] for name in ("n", "diverged", "parameters")},
                 "multiply-adds": f"{group.multiply_adds.iloc[0]:,}",
-                **{name: row[name] for name in row if name not in ("network", "parameters")},
             }
         )
-    return pd.DataFrame(rows)
+    usual = {"gate": "", "matched": "", "start": "drawn", "data": percent(1)}
+    table = pd.DataFrame(rows)
+    return table.drop(columns=[name for name in usual if (table[name] == usual[name]).all()])
 
 
 def gaps(table: pd.DataFrame) -> pd.DataFrame:
@@ -154,11 +157,11 @@ def gaps(table: pd.DataFrame) -> pd.DataFrame:
             "network": [network("highway", depth) for depth in table.depth],
             "gate": [gate(*pair) for pair in zip(table.kernel, table.bias, strict=True)],
             "matched": table.match.str.replace("_", "-"),
-            "parameters": table.parameters.map("{:,}".format),
-            "multiply-adds": table.multiply_adds.map("{:,}".format),
             "points [95 % interval]": table.gap.map(mean_and_interval),
             "n": [gap.n for gap in table.gap],
             "sign": table.sign,
+            "parameters": table.parameters.map("{:,}".format),
+            "multiply-adds": table.multiply_adds.map("{:,}".format),
         }
     )
 
@@ -196,8 +199,8 @@ def data_size_slopes(sizes: Iterable[DataSize], fractions: Iterable[float]) -> p
         rows.append(
             {
                 "gate": gate(size.gates.kernel, size.gates.bias),
-                "training, points a decade [95 %]": mean_and_interval(size.training_slope),
-                "validation, points a decade [95 %]": mean_and_interval(size.validation_slope),
+                "training, a decade [95 %]": mean_and_interval(size.training_slope),
+                "validation, a decade [95 %]": mean_and_interval(size.validation_slope),
                 "n": size.validation_slope.n,
                 "reading": size.reading if whole else NOT_RECORDED,
                 "verdict": size.verdict if whole else NOT_RECORDED,

@@ -32,11 +32,11 @@ def test_ours_stand_below_the_published_ones_with_n_and_interval():
     assert table.who.tolist()[-2:] == ["this book"] * 2
     assert len(table) == len(PUBLISHED_COMPARISONS) + 2
     first = table.iloc[0]
-    assert (first["Highway, %"], first["Highway − ResNet, points"]) == ("7.72", "+1.11")
+    assert (first["Highway, %"], first["gap, points"]) == ("7.72", "+1.11")
     ours = table.iloc[-1]
-    assert (ours.networks, ours.gate, ours.n) == ("Highway-34, ResNet-34", "3×3, −2", "3")
+    assert (ours.layers, ours.gate, ours.n) == ("34, 34", "3×3, −2", "3")
     assert (ours["Highway, %"], ours["ResNet, %"]) == ("5.00 ± 1.00", "4.00 ± 1.00")
-    assert ours["Highway − ResNet, points"] == "+1.00 [+1.00, +1.00]"
+    assert ours["gap, points"] == "+1.00 [+1.00, +1.00]"
     assert ours.parameters == "0.99 M, 0.70 M"
 
 

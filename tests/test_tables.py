@@ -101,6 +101,15 @@ def test_arms_have_one_row_each_with_n_spread_and_cost():
     assert (table[table.network == "ResNet-18"].gate == "").all()
 
 
+def test_what_is_usual_in_every_arm_has_no_column():
+    assert "start" not in tables.arms(_arms())
+    usual = tables.arms(_arms().query("match.isna() and family == 'residual'"))
+    assert not {"gate", "matched", "start", "data"} & set(usual.columns)
+    assert {"rate", "parameters", "multiply-adds", "n"} <= set(usual.columns)
+    contained = _arms().assign(start="contained")
+    assert set(tables.arms(contained).start) == {"contained"}
+
+
 def test_gaps_are_written_with_gate_interval_and_cost():
     table = tables.gaps(highway_gaps(_arms(), rate=0.05, metric="training_error"))
     assert table.network.tolist() == ["Highway-18", "Highway-34"]
@@ -191,7 +200,7 @@ def test_gaps_by_amount_of_data_have_one_row_a_gate_and_fraction():
 
 def test_slopes_have_reading_and_verdict_once_every_fraction_is_there():
     (row,) = tables.data_size_slopes([_data_size()], (0.1, 1.0)).to_dict("records")
-    assert row["validation, points a decade [95 %]"] == "−2.00 [−3.00, −1.00]"
+    assert row["validation, a decade [95 %]"] == "−2.00 [−3.00, −1.00]"
     assert (row["n"], row["reading"], row["verdict"]) == (3, "optimisation", "refuted")
     (row,) = tables.data_size_slopes([_data_size()], (0.1, 0.5, 1.0)).to_dict("records")
     assert row["verdict"] == row["reading"] == tables.NOT_RECORDED
