@@ -119,8 +119,8 @@ facts = {
     "fractions": ", ".join(f"{100 * fraction:g}" for fraction in FRACTIONS[:-1])
     + f" and {100 * FRACTIONS[-1]:g} %",
     "iterations": read_record(records[0])["curve"]["iteration"][-1],
+    "n_runs": len(runs),
     "n_seeds": runs.seed.nunique(),
-    "n_diverged": int(runs.diverged.sum()),
     "training_images": f"{max(read_record(path)['training_images'] for path in records):,}",
     "smallest": min(read_record(path)["training_images"] for path in records),
     "pictures_training_images": f"{max(read_record(p)['training_images'] for p in pictures):,}",

@@ -10,6 +10,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.ticker import EngFormatter
 
 from resnet_study import plots
+from resnet_study.comparison_plots import FAMILY_COLOURS
 from resnet_study.experiments import perform
 from resnet_study.paper import load_paper_curves
 from resnet_study.records import load_curves, read_record, write_record
@@ -87,7 +88,7 @@ def _contrast(colour, background):
     return (bright + 0.05) / (dark + 0.05)
 
 
-@pytest.mark.parametrize("colour", plots.DEPTH_COLOURS.values())
+@pytest.mark.parametrize("colour", [*plots.DEPTH_COLOURS.values(), *FAMILY_COLOURS.values()])
 def test_colours_stand_out_from_a_white_page(colour):
     assert _contrast(colour, "white") > 3  # WCAG 2.1, 1.4.11: graphics
 
