@@ -120,12 +120,12 @@ facts = {
     + f" and {100 * FRACTIONS[-1]:g} %",
     "iterations": read_record(records[0])["curve"]["iteration"][-1],
     "n_runs": len(runs),
-    "n_seeds": runs.seed.nunique(),
+    "n_seeds": runs[runs.family == "highway"].seed.nunique(),
     "training_images": f"{max(read_record(path)['training_images'] for path in records):,}",
     "smallest": min(read_record(path)["training_images"] for path in records),
     "pictures_training_images": f"{max(read_record(p)['training_images'] for p in pictures):,}",
     "one_image": f"{100 / read_record(records[0])['validation_images']:.2f}",
-    "pictures_n_seeds": picture_runs.seed.nunique(),
+    "pictures_n_seeds": picture_runs[picture_runs.family == "highway"].seed.nunique(),
     "pictures_epochs": get_recipe("tiny-imagenet-20").epochs,
 }
 for prefix, found in sizes.items():

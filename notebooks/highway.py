@@ -157,8 +157,8 @@ for name, value in facts.items():
     glue(name, value, display=False)
 
 # %% [markdown]
-# The gate's bias sets how much of each branch a net starts with. That matters twice: with gates nearly
-# shut, the branches hardly take part at first; and where the shape changes, our shortcut fills the new
+# The gate's bias sets how much of each branch a net starts with, and of each shortcut. With a bias of 0
+# a block passes on half of its shortcut, so 16 blocks a 65,536th. With gates nearly shut, the branches hardly take part at first; and where the shape changes, our shortcut fills the new
 # channels with zeros (shortcut A), so that they hold *T·H* alone and start small. Of the networks in {numref}`fig-gate-bias` these ended above 20 % training error in the mean, the
 # threshold at which {cite:t}`he2016identity` speak of a failure (of test error, there): {glue:text}`failed`.
 #
