@@ -160,6 +160,28 @@ def at_best_rate(chosen: pd.DataFrame) -> pd.DataFrame:
     return chosen[chosen.rate == means.idxmin()]
 
 
+def usual(table: pd.DataFrame, rate: float) -> pd.DataFrame:
+    """Rows of runs or curves at this ``rate``, with whole widths, all data, drawn at the start."""
+    whole = (table.fraction == 1) & table.match.isna() & (table.start == "drawn")
+    return table[whole & (table.rate == rate)]
+
+
+def with_gates(table: pd.DataFrame, gates: Gates) -> pd.DataFrame:
+    """Rows of runs or curves of Highway nets with ``gates``, and of nets without any."""
+    same = (table.gate_kernel == gates.kernel) & (table.gate_bias == gates.bias)
+    return table[same | table.gate_kernel.isna()]
+
+
+def at_best_rates(runs: pd.DataFrame, gates: Gates) -> pd.DataFrame:
+    """Rows of each network at its best rate (:func:`at_best_rate`), Highway nets with ``gates``.
+
+    As in :func:`highway_verdict`, whole widths and all data.
+    """
+    whole = runs[(runs.fraction == 1) & runs.match.isna() & (runs.start == "drawn")]
+    networks = with_gates(whole, gates).groupby(["depth", "family"])
+    return pd.concat([at_best_rate(network) for _, network in networks])
+
+
 def gap(highway: pd.DataFrame, residual: pd.DataFrame, metric: str) -> Estimate:
     """Final ``metric`` of ``highway`` − ``residual``, tables of one network each.
 
@@ -174,8 +196,9 @@ def highway_gaps(runs: pd.DataFrame, rate: float, metric: str) -> pd.DataFrame:
     """One row a gate: its gap to the residual net of the same depth, both trained at ``rate``.
 
     Columns depth, kernel, bias, match (empty for whole widths), parameters, multiply_adds, gap
-    (an Estimate), sign.
+    (an Estimate), sign; no row if there is no Highway net.
     """
+    columns = ["depth", "kernel", "bias", "match", "parameters", "multiply_adds", "gap", "sign"]
     whole = runs[(runs.rate == rate) & (runs.fraction == 1) & (runs.start == "drawn")]
     highway = whole[whole.family == "highway"]
     matches = highway.match.fillna("").rename("match")
@@ -196,7 +219,7 @@ def highway_gaps(runs: pd.DataFrame, rate: float, metric: str) -> pd.DataFrame:
                 "sign": sign(measured),
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=columns)
 
 
 def overall(verdicts: Iterable[str]) -> str:
@@ -273,9 +296,16 @@ class DataSize:
                 return "no need of data"
         return "not decided"
 
+    def covers(self, fractions: Iterable[float]) -> bool:
+        """Whether there is a gap at each of ``fractions``: without, there is nothing to read."""
+        return all(size in self.training and self.training[size].n for size in fractions)
+
     @property
     def verdict(self) -> str:
-        """What the reading says of C9, that Highway nets need more data."""
+        """What the reading says of C9, that Highway nets need more data.
+
+        Several gates have the verdict that they share, see :func:`overall`.
+        """
         verdicts = {"needs data": "supported", "not decided": "not decided"}
         return verdicts.get(self.reading, "refuted")
 

@@ -74,16 +74,27 @@ def long_curves(curves: pd.DataFrame) -> pd.DataFrame:
 
 def _panel(axes: plt.Axes, curves: pd.DataFrame) -> None:
     """Lines of one family: colour for depth, width for split, a band over seeds."""
-    for (depth, split), lines in curves.groupby(["depth", "split"]):
+    for depth, lines in curves.groupby("depth"):
+        draw_curves(axes, lines, DEPTH_COLOURS.get(depth, OTHER_DEPTHS))
+    label_curves(axes)
+
+
+def draw_curves(axes: plt.Axes, curves: pd.DataFrame, colour: str) -> None:
+    """Lines of one network: width for split, a band over seeds."""
+    for split, lines in curves.groupby("split"):
         sns.lineplot(
             lines,
             x="iteration",
             y="error_percent",
             ax=axes,
-            color=DEPTH_COLOURS.get(depth, OTHER_DEPTHS),
+            color=colour,
             linewidth=WIDTHS[split],
             errorbar=("pi", 100) if "seed" in lines else None,
         )
+
+
+def label_curves(axes: plt.Axes) -> None:
+    """Name the axes of curves; iterations are written short."""
     axes.set(xlabel="iteration", ylabel="error (%)")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))  # 100k, not 100000
     axes.xaxis.set_major_locator(MaxNLocator(5))

@@ -1,12 +1,13 @@
 """Tables as the book and the terminal show them: estimates as text, in percent."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
 from resnet_study import paths
 from resnet_study.benchmarks import LOOPS, load_speeds
-from resnet_study.effects import FIG2_EFFECTS, Effect, verdict
+from resnet_study.effects import FIG2_EFFECTS, DataSize, Effect, verdict
 from resnet_study.experiments import Experiment
 from resnet_study.records import read_record
 from resnet_study.statistics import Estimate, estimate, paired_difference
@@ -18,6 +19,7 @@ METRICS = {
     "validation_error": "validation",
     "ten_crop_error": "validation, ten crops",
 }
+NOT_RECORDED = "not recorded yet"
 
 
 def mean_and_deviation(value: Estimate) -> str:
@@ -93,15 +95,25 @@ def precisions(exact: pd.DataFrame, rounded: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def coverage(experiment: Experiment, recipe: str, runs_dir: Path = paths.RUNS) -> str:
-    """How many runs are recorded, in Markdown, and the command that trains the missing ones."""
-    runs = experiment.runs(recipe)
-    recorded = len(experiment.recorded(runs_dir, recipe))
+def coverage(
+    experiment: Experiment,
+    recipe: str,
+    runs_dir: Path = paths.RUNS,
+    seeds: Iterable[int] | None = None,
+    gpu: bool = True,
+) -> str:
+    """How many runs are recorded, in Markdown, and the command that trains the missing ones.
+
+    ``seeds`` are the experiment's own if not given; ``gpu``: whether to train them takes one.
+    """
+    runs = experiment.runs(recipe, seeds)
+    recorded = len(experiment.recorded(runs_dir, recipe, seeds))
     text = f"**{recorded} of the {len(runs)} runs of recipe `{recipe}` are recorded.**"
     if recorded == len(runs):
         return text
     command = f"resnet-study run --experiment {experiment.name} --recipe {recipe}"
-    return f"{text} This command, on a machine with a GPU, trains the others: `{command}`"
+    where = ", on a machine with a GPU," if gpu else ""
+    return f"{text} This command{where} trains the others: `{command}`"
 
 
 def costs(runs: pd.DataFrame) -> pd.DataFrame:
@@ -134,7 +146,8 @@ def gate(kernel: float, bias: float) -> str:
 def arms(runs: pd.DataFrame) -> pd.DataFrame:
     """One row an arm of an experiment: what departs from the recipe, its size, and its errors.
 
-    As :func:`final_errors`, for runs that differ in more than family and depth.
+    As :func:`final_errors`, for runs that differ in more than family and depth. Columns in which
+    nothing departs from the usual are left out.
     """
     labels = ["depth", "family", "gate_kernel", "gate_bias", "match", "start", "rate", "fraction"]
     rows = []
@@ -149,13 +162,15 @@ def arms(runs: pd.DataFrame) -> pd.DataFrame:
                 "matched": "" if pd.isna(match) else match.replace("_", "-"),
                 "start": start,
                 "rate": f"{rate:g}",
-                "data": f"{fraction:.0%}".replace("%", " %"),
-                "parameters": row["parameters"],
+                "data": percent(fraction),
+                **{name: text for name, text in row.items() if name.endswith("%")},
+                **{name: row[name] for name in ("n", "diverged", "parameters")},
                 "multiply-adds": f"{group.multiply_adds.iloc[0]:,}",
-                **{name: row[name] for name in row if name not in ("network", "parameters")},
             }
         )
-    return pd.DataFrame(rows)
+    usual = {"gate": "", "matched": "", "start": "drawn", "data": percent(1)}
+    table = pd.DataFrame(rows)
+    return table.drop(columns=[name for name in usual if (table[name] == usual[name]).all()])
 
 
 def gaps(table: pd.DataFrame) -> pd.DataFrame:
@@ -165,13 +180,56 @@ def gaps(table: pd.DataFrame) -> pd.DataFrame:
             "network": [network("highway", depth) for depth in table.depth],
             "gate": [gate(*pair) for pair in zip(table.kernel, table.bias, strict=True)],
             "matched": table.match.str.replace("_", "-"),
-            "parameters": table.parameters.map("{:,}".format),
-            "multiply-adds": table.multiply_adds.map("{:,}".format),
             "points [95 % interval]": table.gap.map(mean_and_interval),
             "n": [gap.n for gap in table.gap],
             "sign": table.sign,
+            "parameters": table.parameters.map("{:,}".format),
+            "multiply-adds": table.multiply_adds.map("{:,}".format),
         }
     )
+
+
+def percent(fraction: float) -> str:
+    """``25 %``."""
+    return f"{fraction:.0%}".replace("%", " %")
+
+
+def data_size_gaps(sizes: Iterable[DataSize]) -> pd.DataFrame:
+    """One row a gate and fraction of the data: the gaps Highway − ResNet, in points."""
+    return pd.DataFrame(
+        [
+            {
+                "gate": gate(size.gates.kernel, size.gates.bias),
+                "data": percent(fraction),
+                "training, points [95 % interval]": mean_and_interval(size.training[fraction]),
+                "validation, points [95 % interval]": mean_and_interval(size.validation[fraction]),
+                "n": size.validation[fraction].n,
+            }
+            for size in sizes
+            for fraction in size.training
+        ]
+    )
+
+
+def data_size_slopes(sizes: Iterable[DataSize], fractions: Iterable[float]) -> pd.DataFrame:
+    """One row a gate: slopes of its gaps, in points for ten times the data, and the verdict.
+
+    Where a gap at one of ``fractions`` is missing there is nothing to read yet.
+    """
+    rows = []
+    for size in sizes:
+        whole = size.covers(fractions)
+        rows.append(
+            {
+                "gate": gate(size.gates.kernel, size.gates.bias),
+                "training, a decade [95 %]": mean_and_interval(size.training_slope),
+                "validation, a decade [95 %]": mean_and_interval(size.validation_slope),
+                "n": size.validation_slope.n,
+                "reading": size.reading if whole else NOT_RECORDED,
+                "verdict": size.verdict if whole else NOT_RECORDED,
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def effects(runs: pd.DataFrame) -> pd.DataFrame:

@@ -333,3 +333,20 @@ def test_one_amount_of_data_has_no_slope():
     measured = data_size(_highway_runs(*_pair(18, 7)), GATES, rate=0.05)
     assert measured.validation_slope.n == 0
     assert measured.verdict == "refuted"  # higher training error at every size there is
+
+
+def test_without_a_highway_net_there_is_no_gap_but_a_table():
+    residual = _highway_runs(("residual", 18, 5)).assign(gate_kernel=None, gate_bias=None)
+    table = highway_gaps(residual, rate=0.05, metric="training_error")
+    assert table.empty
+    assert {"depth", "kernel", "bias", "match", "gap", "sign"} <= set(table.columns)
+
+
+def test_a_reading_is_made_only_of_sizes_that_have_a_gap():
+    fractions = (0.1, 0.25, 0.5, 1.0)
+    assert data_size(_sizes((-1, 8), (-1, 5), (-1, 3), (-1, 1)), GATES, rate=0.05).covers(fractions)
+    whole_only = _highway_runs(*_pair(18, 7), ("residual", 18, 5, {"fraction": 0.1}))
+    measured = data_size(whole_only, GATES, rate=0.05)
+    assert measured.covers([1.0])
+    assert not measured.covers([0.1, 1.0])
+    assert not measured.covers(fractions)

@@ -231,9 +231,8 @@ def test_a_committed_notebook_has_no_noise(path):
 
 def test_the_committed_notebooks_give_the_same_outputs_again():
     """Strictly, and figures included. At its defaults, train loads a committed record."""
-    figures = [
-        paths.NOTEBOOKS / f"{name}.ipynb" for name in ("fig2", "reproduction", "speed", "train")
-    ]
+    names = ("fig2", "highway", "data_size", "reproduction", "speed", "train")
+    figures = [paths.NOTEBOOKS / f"{name}.ipynb" for name in names]
     status, said = _nbval("--nbval", *figures)
     assert status == 0, said[-5000:]
     assert " passed" in said

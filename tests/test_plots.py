@@ -10,6 +10,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.ticker import EngFormatter
 
 from resnet_study import plots
+from resnet_study.comparison_plots import FAMILY_COLOURS
 from resnet_study.paper import load_paper_curves
 from resnet_study.records import load_curves, read_record, write_record
 from resnet_study.runs import perform
@@ -88,7 +89,8 @@ def _contrast(colour, background):
 
 
 @pytest.mark.parametrize(
-    "colour", sorted({*plots.DEPTH_COLOURS.values(), *plots.LOOP_COLOURS.values()})
+    "colour",
+    sorted({*plots.DEPTH_COLOURS.values(), *plots.LOOP_COLOURS.values(), *FAMILY_COLOURS.values()}),
 )
 def test_colours_stand_out_from_a_white_page(colour):
     assert _contrast(colour, "white") > 3  # WCAG 2.1, 1.4.11: graphics

@@ -4,8 +4,15 @@ import pandas as pd
 import pytest
 
 from resnet_study import tables
-from resnet_study.effects import FIG2_EFFECTS, HIGHWAY_EFFECTS, compare, highway_gaps
+from resnet_study.effects import (
+    FIG2_EFFECTS,
+    HIGHWAY_EFFECTS,
+    DataSize,
+    compare,
+    highway_gaps,
+)
 from resnet_study.experiments import EXPERIMENTS, Arm, Grid
+from resnet_study.highway import Gates
 from resnet_study.records import write_record
 from resnet_study.statistics import Estimate, estimate
 
@@ -100,6 +107,15 @@ def test_arms_have_one_row_each_with_n_spread_and_cost():
     assert (table[table.network == "ResNet-18"].gate == "").all()
 
 
+def test_what_is_usual_in_every_arm_has_no_column():
+    assert "start" not in tables.arms(_arms())
+    usual = tables.arms(_arms().query("match.isna() and family == 'residual'"))
+    assert not {"gate", "matched", "start", "data"} & set(usual.columns)
+    assert {"rate", "parameters", "multiply-adds", "n"} <= set(usual.columns)
+    contained = _arms().assign(start="contained")
+    assert set(tables.arms(contained).start) == {"contained"}
+
+
 def test_gaps_are_written_with_gate_interval_and_cost():
     table = tables.gaps(highway_gaps(_arms(), rate=0.05, metric="training_error"))
     assert table.network.tolist() == ["Highway-18", "Highway-34"]
@@ -177,3 +193,33 @@ def test_two_precisions_are_compared_seed_by_seed():
         "difference, points [95 % interval]": "+1.00 [+0.50, +1.50]",
         "n": 3,
     }
+
+
+def test_a_gpu_is_asked_for_only_where_it_takes_one(tmp_path):
+    experiment = EXPERIMENTS["fig2"]
+    assert "with a GPU" in tables.coverage(experiment, "tiny-imagenet", tmp_path)
+    text = tables.coverage(experiment, "digits", tmp_path, seeds=[3], gpu=False)
+    assert "GPU" not in text
+    assert "0 of the 4 runs" in text
+
+
+def _data_size(n=3):
+    gaps = {f: Estimate(n, 4 * f, 0.5, 3 * f, 5 * f) for f in (0.1, 1.0)}
+    slope = Estimate(n, -2.0, 0.5, -3.0, -1.0)
+    return DataSize(Gates(kernel=3, bias=-4), gaps, gaps, slope, slope)
+
+
+def test_gaps_by_amount_of_data_have_one_row_a_gate_and_fraction():
+    table = tables.data_size_gaps([_data_size()])
+    assert table["data"].tolist() == ["10 %", "100 %"]
+    row = table.iloc[1]
+    assert (row.gate, row.n) == ("3×3, −4", 3)
+    assert row["validation, points [95 % interval]"] == "+4.00 [+3.00, +5.00]"
+
+
+def test_slopes_have_reading_and_verdict_once_every_fraction_is_there():
+    (row,) = tables.data_size_slopes([_data_size()], (0.1, 1.0)).to_dict("records")
+    assert row["validation, a decade [95 %]"] == "−2.00 [−3.00, −1.00]"
+    assert (row["n"], row["reading"], row["verdict"]) == (3, "optimisation", "refuted")
+    (row,) = tables.data_size_slopes([_data_size()], (0.1, 0.5, 1.0)).to_dict("records")
+    assert row["verdict"] == row["reading"] == tables.NOT_RECORDED
