@@ -10,7 +10,7 @@ from resnet_study import archive as archives
 from resnet_study import paths
 from resnet_study.blocks import SHORTCUTS
 from resnet_study.checkpoints import OutOfTime
-from resnet_study.distributed import is_first_here, is_leader, under_torchrun
+from resnet_study.distributed import AnotherProcessFailed, is_leader, speaks, under_torchrun
 from resnet_study.effects import FEWEST_SEEDS
 from resnet_study.errors import InputError
 from resnet_study.experiments import EXPERIMENTS, get_experiment, parse_seeds
@@ -232,6 +232,6 @@ def main() -> None:
         sys.exit(130)
     except (click.ClickException, InputError) as error:
         text = error.format_message() if isinstance(error, click.ClickException) else error
-        if is_first_here():
+        if speaks() and not isinstance(error, AnotherProcessFailed):
             click.echo(f"resnet-study: {text}", err=True)
         sys.exit(2)

@@ -16,9 +16,14 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from resnet_study.checkpoints import OutOfTime
 from resnet_study.errors import InputError
 
-PATIENCE = timedelta(hours=2)  # with a process that still reads its data
+PATIENCE = timedelta(minutes=30)  # with a process that still reads its data, or whose machine died
+
+
+class AnotherProcessFailed(InputError):
+    """A process that this one waited for has gone; it tells why itself."""
 
 
 def under_torchrun() -> bool:
@@ -46,9 +51,13 @@ def is_leader() -> bool:
     return rank() == 0
 
 
-def is_first_here() -> bool:
-    """Whether this is the process that tells what is wrong on this machine."""
-    return not under_torchrun() or os.environ["LOCAL_RANK"] == "0"
+def speaks() -> bool:
+    """Whether this process tells what is wrong with it.
+
+    What is wrong before processes join is so for all of them: one on each machine tells it.
+    """
+    joined = distributed.is_available() and distributed.is_initialized()
+    return joined or not under_torchrun() or os.environ["LOCAL_RANK"] == "0"
 
 
 def own_gpu() -> torch.device:
@@ -68,7 +77,11 @@ def own_gpu() -> torch.device:
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
-    """Join the other processes, on ``device``; does nothing for a single one."""
+    """Join the other processes, on ``device``; does nothing for a single one.
+
+    Raises:
+        AnotherProcessFailed: in those that wait for one that failed.
+    """
     if processes() == 1:
         yield
         return
@@ -76,23 +89,25 @@ def process_group(device: torch.device) -> Iterator[None]:
         torch.cuda.set_device(device)
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     distributed.init_process_group(backend, timeout=PATIENCE)
+    # All leave together, at the end or out of time. To part from processes that wait for one that
+    # failed could take forever: that one just ends, and torchrun ends the others.
     try:
         yield
-    finally:
+    except OutOfTime:
         distributed.destroy_process_group()
+        raise
+    except RuntimeError as error:
+        if isinstance(error, distributed.DistBackendError) or "gloo" in str(error):
+            raise AnotherProcessFailed("another process failed") from error
+        raise
+    distributed.destroy_process_group()
 
 
 @contextmanager
 def leader_first() -> Iterator[None]:
-    """The leader does the work of the block before the others do.
-
-    What is wrong is so found, and told, once: if the leader fails, ``torchrun`` ends the others.
-    """
+    """The leader does the work of the block before the others do, so it finds what is wrong."""
     if processes() > 1 and not is_leader():
-        try:
-            distributed.barrier()
-        except RuntimeError as error:
-            raise InputError("process 0 failed; it says why") from error
+        distributed.barrier()
     yield
     if processes() > 1 and is_leader():
         distributed.barrier()
@@ -100,7 +115,9 @@ def leader_first() -> Iterator[None]:
 
 def parallel(model: nn.Module) -> nn.Module:
     """``model``, its gradients averaged over the processes in every backward pass."""
-    return DistributedDataParallel(model) if processes() > 1 else model
+    if processes() == 1:
+        return model
+    return DistributedDataParallel(model, broadcast_buffers=False)  # see average_statistics
 
 
 def share(items: Tensor) -> Tensor:
@@ -116,13 +133,12 @@ def total(numbers: Tensor) -> Tensor:
     return numbers
 
 
-def leaders(flags: tuple[bool, ...]) -> tuple[bool, ...]:
-    """What the leader says; clocks differ, and all have to do the same."""
-    if processes() == 1:
-        return flags
-    told = torch.tensor(flags)
-    distributed.broadcast(told, src=0)
-    return tuple(told.tolist())
+def leaders(tensor: Tensor) -> Tensor:
+    """The leader's ``tensor``, in all processes; they give one of the same shape and type."""
+    if processes() > 1:
+        tensor = tensor.contiguous()
+        distributed.broadcast(tensor, src=0)
+    return tensor
 
 
 def average_statistics(model: nn.Module) -> None:

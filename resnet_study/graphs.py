@@ -48,6 +48,7 @@ class GraphedGradients:
             buffer.copy_(before)
         self.model.zero_grad()
         self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
+        # Threads that pin batches for the GPU may go on meanwhile.
+        with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
             self.logits, self.loss = self.compute(self.images, self.labels)
         self.gradients = [parameter.grad for parameter in self.model.parameters()]

@@ -52,6 +52,8 @@ class Recipe:
         require_at_least("batch", self.batch, 2)  # batch normalisation needs two images
         if not 0 < self.rate < float("inf"):
             raise InputError(f"rate {self.rate} is impossible; accepted: above 0")
+        if self.patience and self.warmup:
+            raise InputError("patience and warmup exclude each other; accepted: one of them")
         if self.augmentation.crop is None and (self.ten_crop or self.data == "imagenet"):
             needy = "ten_crop" if self.ten_crop else "imagenet"
             raise InputError(f"{needy} needs a crop; accepted: augmentation with scales and crop")

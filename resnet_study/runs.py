@@ -15,11 +15,12 @@ from resnet_study.blocks import SHORTCUTS
 from resnet_study.checkpoints import Checkpoint
 from resnet_study.containment import contain
 from resnet_study.data import Dataset, load_data
-from resnet_study.distributed import is_leader, leader_first, process_group, processes
+from resnet_study.distributed import is_leader, leader_first, leaders, process_group, processes
 from resnet_study.errors import InputError, require_at_least, require_integers, require_one_of
 from resnet_study.files import exclusive, require_writable
 from resnet_study.gate_statistics import describe_gates, measure_start
 from resnet_study.highway import Gates, Scales
+from resnet_study.imagenet import ImageNet
 from resnet_study.matching import MEASURES, matched_widths
 from resnet_study.models import (
     FAMILIES,
@@ -31,7 +32,7 @@ from resnet_study.models import (
 )
 from resnet_study.recipes import Recipe, changes_of
 from resnet_study.records import read_record, write_record
-from resnet_study.training import Callback, History, choose_device, train
+from resnet_study.training import Callback, History, choose_device, set_precision, train
 
 STARTS = ("drawn", "contained")
 
@@ -237,6 +238,7 @@ def perform(
     torch.set_num_threads(1)
     torch.backends.cudnn.benchmark = True  # batches have one shape: find their fastest kernels
     recipe = run.recipe
+    set_precision(recipe)
     with process_group(where), ExitStack() as held:
         with leader_first():
             if is_leader():
@@ -245,7 +247,7 @@ def perform(
             data = load_data(recipe.data, recipe.held_out, data_dir, recipe.fraction).to(where)
         origin = {
             **provenance.describe(where),
-            "data": data.fingerprint(),
+            "data": _leaders_fingerprint(data),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         identity = {
@@ -280,6 +282,12 @@ def perform(
             write_record(path, content)
             checkpoint.remove()
     return path
+
+
+def _leaders_fingerprint(data: Dataset | ImageNet) -> str:
+    """The data's fingerprint, which takes a look at every file: one process is enough."""
+    digest = bytes.fromhex(data.fingerprint()) if is_leader() else bytes(32)
+    return bytes(leaders(torch.tensor(list(digest), dtype=torch.uint8)).tolist()).hex()
 
 
 def make_model(run: Run, data: Dataset) -> Network:

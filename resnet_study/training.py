@@ -105,7 +105,13 @@ def choose_device(name: str = "auto") -> torch.device:
         accepted += [f"cuda:{i}" for i in range(gpus)]
     if name not in accepted:
         raise InputError(f"device {name!r} is not here; accepted: {', '.join(accepted)}")
-    return own_gpu() if name == "cuda" and processes() > 1 else torch.device(name)
+    return own_gpu() if name == "cuda" else torch.device(name)
+
+
+def set_precision(recipe: Recipe) -> None:
+    """Let GPUs round the factors of float32 products if, and only if, the recipe says so."""
+    allowed = recipe.precision == "tensorfloat32"
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
 
 
 def forward(model: nn.Module, images: Tensor, recipe: Recipe) -> Tensor:
@@ -202,15 +208,20 @@ class Training:
                 "normalisation needs them"
             )
         self.on_gpu = data.device.type == "cuda"
-        torch.backends.cudnn.allow_tf32 = recipe.precision == "tensorfloat32"
-        torch.backends.cuda.matmul.allow_tf32 = recipe.precision == "tensorfloat32"
+        if self.on_gpu:
+            torch.cuda.set_device(data.device)  # whose streams a graph is captured from
+        set_precision(recipe)
         layout = torch.channels_last if self.on_gpu else torch.preserve_format
         self.model = model.to(data.device, memory_format=layout)
         self.network = parallel(self.model)
         self.data = data
         self.recipe = recipe
         self.optimiser = make_optimiser(self.model, recipe)
-        self.plateau = ReduceLROnPlateau(self.optimiser, factor=0.1, patience=recipe.patience)
+        self.plateau = recipe.patience and ReduceLROnPlateau(
+            self.optimiser,
+            factor=0.1,
+            patience=recipe.patience - 1,  # it would wait for one epoch more
+        )
         self.graphed = GraphedGradients(self.gradients, self.model)
         self.generator = torch.Generator(data.device).manual_seed(seed)
         self.batches_per_epoch = math.ceil(data.epoch_images / recipe.batch)
@@ -237,7 +248,8 @@ class Training:
         """The batches of the present epoch that were not yet learnt from."""
         self.network.train()
         if self.order is None:
-            self.order = self.data.draw_order(self.generator)
+            # GPUs of different models may draw different orders.
+            self.order = leaders(self.data.draw_order(self.generator))
         rest = self.order[self.step_of_epoch * self.recipe.batch :]
         return self.data.training_batches(
             rest, self.recipe.batch, self.recipe.augmentation, self.generator
@@ -260,7 +272,7 @@ class Training:
 
     def learn(self, images: Tensor, labels: Tensor) -> None:
         """One optimiser step, from this process's share of a batch."""
-        if not self.recipe.patience:
+        if not self.plateau:
             rate = learning_rate(self.recipe, self.step, self.steps)
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
@@ -277,7 +289,7 @@ class Training:
         if math.isfinite(running[1]) and math.isfinite(validation[1]):
             epoch = len(self.history.curve) + 1
             self.history.curve.append(Evaluation(epoch, self.step, *running, *validation))
-            if self.recipe.patience:
+            if self.plateau:
                 self.plateau.step(running[0])
         else:
             self.history.diverged_at = self.step
@@ -289,10 +301,11 @@ class Training:
 
         Processes that train together have to call it together.
         """
+        average_statistics(self.model)
         return {
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "plateau": self.plateau.state_dict(),
+            "plateau": self.plateau and self.plateau.state_dict(),
             "generator": self.generator.get_state(),
             "random": torch.get_rng_state(),
             "step": self.step,
@@ -307,7 +320,8 @@ class Training:
         device = self.data.device
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.plateau.load_state_dict(state["plateau"])
+        if self.plateau:
+            self.plateau.load_state_dict(state["plateau"])
         self.generator.set_state(state["generator"])
         torch.set_rng_state(state["random"])
         self.step = state["step"]
@@ -343,13 +357,18 @@ def train(
     saved = checkpoint.load() if checkpoint else None
     if saved:
         training.load_state_dict(saved)
+    if leaders(torch.tensor(training.step)) != training.step:
+        raise InputError(
+            f"processes find different checkpoints {checkpoint.path}; "
+            "accepted: a folder of records that all machines see"
+        )
     before, clock = training.history.seconds, time.perf_counter()
 
     def keep() -> None:
         training.history.seconds = before + time.perf_counter() - clock
         if checkpoint is None:
             return
-        save, stop = leaders((checkpoint.due, checkpoint.out_of_time))
+        save, stop = leaders(torch.tensor([checkpoint.due, checkpoint.out_of_time])).tolist()
         if save:
             state = training.state_dict()
             if is_leader():

@@ -7,6 +7,7 @@ import few_steps
 import pytest
 import torch
 from conftest import files_below
+from PIL import Image
 
 from resnet_study.distributed import is_leader, own_gpu, processes, share
 from resnet_study.errors import InputError
@@ -101,6 +102,27 @@ def test_a_mistake_under_torchrun_is_told_once(tmp_path):
     lines = [line for line in wrong.stderr.splitlines() if line.startswith("resnet-study:")]
     assert len(lines) == 1 and "nowhere" in lines[0]
     assert not files_below(tmp_path / "runs")
+
+
+def test_a_broken_image_of_one_process_is_told_once_by_that_process(tmp_path):
+    """The second of two processes evaluates the last images, and so finds it alone."""
+    for part in ("train", "val"):
+        for name in ("ant", "bee"):
+            folder = tmp_path / "images" / part / name
+            folder.mkdir(parents=True)
+            for number in range(4):
+                Image.new("RGB", (260, 256), (40 * number, 90, 90)).save(folder / f"{number}.JPEG")
+    broken = tmp_path / "images" / "val" / "bee" / "3.JPEG"
+    broken.write_bytes(broken.read_bytes()[:200])
+    wrong = start(
+        "-m", "resnet_study", "run", "--recipe", "imagenet", "--device", "cpu", "--epochs", "1",
+        "--width", "1", "--data-dir", tmp_path / "images", "--runs-dir", tmp_path / "runs",
+    )  # fmt: skip
+    assert wrong.returncode != 0
+    lines = [line for line in wrong.stderr.splitlines() if line.startswith("resnet-study:")]
+    assert len(lines) == 1 and "bee/3.JPEG" in lines[0]
+    assert "Connection closed" not in wrong.stderr
+    assert not list((tmp_path / "runs").rglob("*.json"))
 
 
 def torchrun(monkeypatch, rank, count):
