@@ -39,6 +39,16 @@ def with_n(value: Estimate) -> str:
     return f"{mean_and_interval(value)} ({value.n})"
 
 
+def mean_and_range(values: pd.Series, digits: int = 2) -> str:
+    """``0.21 [0.18, 0.25]``, a mean with its lowest and highest seed, to significant digits."""
+    known = values.dropna().astype(float)
+    if known.empty:
+        return "–"
+    texts = [f"{value:.{digits}g}" for value in (known.mean(), known.min(), known.max())]
+    mean, low, high = (text.replace("-", "−") for text in texts)
+    return f"{mean} [{low}, {high}]" if len(known) > 1 else mean
+
+
 def network(family: str, depth: int) -> str:
     """``ResNet-34``: the name of a network in tables and figures."""
     return f"{NETWORKS[family]}-{depth}"
@@ -70,7 +80,12 @@ def final_errors(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def coverage(experiment: Experiment, recipe: str, runs_dir: Path = paths.RUNS) -> str:
+def coverage(
+    experiment: Experiment,
+    recipe: str,
+    runs_dir: Path = paths.RUNS,
+    where: str = "on a machine with a GPU",
+) -> str:
     """How many runs are recorded, in Markdown, and the command that trains the missing ones."""
     runs = experiment.runs(recipe)
     recorded = len(experiment.recorded(runs_dir, recipe))
@@ -78,7 +93,7 @@ def coverage(experiment: Experiment, recipe: str, runs_dir: Path = paths.RUNS) -
     if recorded == len(runs):
         return text
     command = f"resnet-study run --experiment {experiment.name} --recipe {recipe}"
-    return f"{text} This command, on a machine with a GPU, trains the others: `{command}`"
+    return f"{text} This command, {where}, trains the others: `{command}`"
 
 
 def costs(runs: pd.DataFrame) -> pd.DataFrame:
@@ -142,6 +157,42 @@ def gaps(table: pd.DataFrame) -> pd.DataFrame:
             "network": [network("highway", depth) for depth in table.depth],
             "gate": [gate(*pair) for pair in zip(table.kernel, table.bias, strict=True)],
             "matched": table.match.str.replace("_", "-"),
+            "parameters": table.parameters.map("{:,}".format),
+            "multiply-adds": table.multiply_adds.map("{:,}".format),
+            "points [95 % interval]": table.gap.map(mean_and_interval),
+            "n": [gap.n for gap in table.gap],
+            "sign": table.sign,
+        }
+    )
+
+
+def gates(summary: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
+    """One row a gate of :func:`resnet_study.gate_statistics.summarise`: columns by their titles.
+
+    Means over seeds, with the lowest and the highest.
+    """
+    rows = []
+    closing = summary.assign(closedness=-summary.gate_bias)  # open gates first
+    for (depth, kernel, bias), runs in closing.groupby(["depth", "gate_kernel", "closedness"]):
+        rows.append(
+            {
+                "network": network("highway", depth),
+                "gate": gate(kernel, -bias),
+                "parameters": f"{runs.parameters.iloc[0]:,}",
+                "multiply-adds": f"{runs.multiply_adds.iloc[0]:,}",
+                "n": len(runs),
+                **{title: mean_and_range(runs[name]) for name, title in columns.items()},
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def containment_gaps(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of :func:`resnet_study.effects.containment_gaps` as text."""
+    return pd.DataFrame(
+        {
+            "layers": table.depth,
+            "difference": table.minuend + " − " + table.subtrahend,
             "parameters": table.parameters.map("{:,}".format),
             "multiply-adds": table.multiply_adds.map("{:,}".format),
             "points [95 % interval]": table.gap.map(mean_and_interval),
