@@ -71,8 +71,7 @@ runs_dir: str = "data/runs"  # folder of the records; relative to the repository
 # \qquad\text{usually } C = 1 - T.
 # ```
 #
-# Setting $T = C = 1$ would make it the residual block, and is what the post has in mind. It is not
-# available: with $C = 1 - T$ the two cannot both be 1, and a sigmoid is never 1 at all. What is
+# Setting $T = C = 1$ would make it the residual block, but that is not available: with $C = 1 - T$ the two cannot both be 1, and a sigmoid is never 1 at all. What is
 # true instead is this.
 #
 # **Theorem.** Every ResNet of {eq}`eq-residual` whose branches and projections end in batch
@@ -117,18 +116,24 @@ from resnet_study.containment import approach, contain, negative_part, relative_
 from resnet_study.highway import highway_blocks, watch_gates
 from resnet_study.models import build_model
 
-data = load_data("digits", held_out=360)
+# %% tags=["hide-input"]
+data, augmentation = load_data("digits", held_out=360), get_recipe("digits").augmentation
 
 
 def batches(steps):
     generator = torch.Generator().manual_seed(0)
     order = data.draw_order(generator)[: 64 * steps]
-    augmentation = get_recipe("digits").augmentation
     for images, labels in data.training_batches(order, 64, augmentation, generator):
         yield images.double(), labels
 
 
-def train_on(network, optimiser, steps=8):
+def at_one_rate(network):
+    return [{"params": network.parameters(), "lr": 0.05}]
+
+
+def train_on(network, rates=at_one_rate, steps=8):
+    """The network in evaluation mode after some steps of plain gradient descent."""
+    optimiser = torch.optim.SGD(rates(network))
     network.train()
     for images, labels in batches(steps):
         optimiser.zero_grad()
@@ -138,73 +143,74 @@ def train_on(network, optimiser, steps=8):
 
 
 def small_resnet(depth, shortcut="A"):
+    """An untrained net, the same every time."""
     torch.manual_seed(0)
     options = {"classes": 10, "channels": 1, "stem": "small", "width": 8, "shortcut": shortcut}
     return build_model("residual", depth, **options).double()
 
 
-def trained_resnet(depth, shortcut):
-    resnet = small_resnet(depth, shortcut)
-    return train_on(resnet, torch.optim.SGD(resnet.parameters(), lr=0.05))
+images = next(data.evaluation_batches("validation", augmentation))[0][:100].double()
 
-
-resnets = {(depth, s): trained_resnet(depth, s) for depth in (18, 34) for s in ("A", "B")}
-images = next(data.evaluation_batches("validation", get_recipe("digits").augmentation))[0]
-images = images[:100].double()
+# %%
+resnets = {
+    (depth, shortcut): train_on(small_resnet(depth, shortcut))
+    for depth in (18, 34)
+    for shortcut in ("A", "B")
+}
 
 # %% [markdown]
 # `contain` builds the Highway net of the theorem, with real gates whose weights and biases are zero.
-# The relative error is the largest difference of two logits, over the largest logit. It is
-# rounding, and how much of it depends on the machine, so the table shows a bound.
-
 
 # %%
+highways = {net: contain(resnet) for net, resnet in resnets.items()}
+errors = {net: relative_error(highways[net], resnets[net], images) for net in resnets}
+
+# %% [markdown]
+# The relative error is the largest difference of two logits, over the largest logit. It is rounding,
+# and how much of it there is depends on the machine, so the table gives a bound.
+
+# %% tags=["hide-input"]
+BOUNDS = (1e-12, 1e-9, 1e-6, 1e-3, 1)
+
+
 def bound(error):
-    """The next power of 1000 above a relative error."""
-    return next(
-        (f"below {limit:.0e}" for limit in (1e-12, 1e-9, 1e-6, 1e-3, 1) if error < limit), "above 1"
-    )
+    return next((f"below {limit:.0e}" for limit in BOUNDS if error < limit), "above 1")
 
 
-rows = []
-for (depth, shortcut), resnet in resnets.items():
-    highway = contain(resnet)
-    error = relative_error(highway, resnet, images)
-    with watch_gates(highway) as transform:
+def values_of_gates(highway):
+    with watch_gates(highway) as values:
         highway(images)
-    rows.append(
-        {
-            "layers": depth,
-            "shortcut": shortcut,
-            "blocks": len(highway_blocks(highway)),
-            "T": " ".join(
-                f"{t:g}" for t in torch.cat([t.unique() for t in transform.values()]).unique()
-            ),
-            "relative error": bound(error),
-            "equal (1e-9)": "yes" if error < 1e-9 else "no",
-        }
-    )
-proof = pd.DataFrame(rows)
+    return {value for t in values.values() for value in t.unique().tolist()}
+
+
+proof = pd.DataFrame(
+    {
+        "layers": depth,
+        "shortcut": shortcut,
+        "blocks": len(highway_blocks(highways[depth, shortcut])),
+        "T": ", ".join(f"{value:g}" for value in values_of_gates(highways[depth, shortcut])),
+        "relative error": bound(error),
+        "equal (1e-9)": "yes" if error < 1e-9 else "no",
+    }
+    for (depth, shortcut), error in errors.items()
+)
 tables.show(proof)
 
 # %% [markdown]
-# The factor is no trick of one precise ½ either: it has to be ½. If the gate of a single block of the
-# 34-layer net opens from ½ to 0.51, the function is another one.
+# Each ½ matters. If the gate of a single block of the 34-layer net opens from ½ to 0.51, the function
+# is another one.
+
 
 # %%
-rows = []
-for name in ("stage1.1", "stage2.1", "stage3.3", "stage4.3"):
+def error_without_half(block, transform=0.51):
     altered = contain(resnets[34, "A"])
-    nn.init.constant_(highway_blocks(altered)[name].transform.shift, math.log(0.51 / 0.49))
-    rows.append(
-        {
-            "block": name,
-            "T": 0.51,
-            "relative error": relative_error(altered, resnets[34, "A"], images),
-        }
-    )
-changes = pd.DataFrame(rows)
-tables.show(changes.assign(**{"relative error": changes["relative error"].map("{:.1g}".format)}))
+    gate = highway_blocks(altered)[block].transform
+    nn.init.constant_(gate.shift, math.log(transform / (1 - transform)))
+    return relative_error(altered, resnets[34, "A"], images)
+
+
+altered = {block: error_without_half(block) for block in ("stage1.1", "stage2.1", "stage4.3")}
+tables.show(pd.DataFrame([{block: f"{error:.1g}" for block, error in altered.items()}]))
 
 # %% [markdown]
 # ## Gates of their own come close, and never arrive
@@ -213,13 +219,15 @@ tables.show(changes.assign(**{"relative error": changes["relative error"].map("{
 # with both biases at $b$ the factors are $\sigma(b) = 1 - e^{-b} + \dots$, so the error should shrink
 # by $e$ for each unit of bias. {numref}`fig-limit` measures it.
 
+
 # %%
+def error_at(depth, bias):
+    resnet = resnets[depth, "A"]
+    return relative_error(approach(resnet, bias), resnet, images)
+
+
 limits = pd.DataFrame(
-    {
-        "depth": depth,
-        "bias": bias,
-        "error": relative_error(approach(resnets[depth, "A"], bias), resnets[depth, "A"], images),
-    }
+    {"depth": depth, "bias": bias, "error": error_at(depth, bias)}
     for depth in (18, 34)
     for bias in range(0, 21, 4)
 )
@@ -232,19 +240,14 @@ plots.plt.show()
 # %% tags=["remove-cell"]
 for depth, points in limits[limits.bias >= 8].groupby("depth"):
     steps = points.error.map(math.log).diff() / points.bias.diff()
-    glue(f"rate_{depth}", float(steps.mean()), display=False)
-glue("worst_proof", proof["relative error"].iloc[-1], display=False)
-glue(
-    "equal_everywhere",
-    "all equal" if (proof["equal (1e-9)"] == "yes").all() else "not all equal",
-    display=False,
-)
-glue("smallest_change", float(changes["relative error"].min()), display=False)
-glue("largest_change", float(changes["relative error"].max()), display=False)
+    glue(f"rate_{depth}", f"{steps.mean():.2f}".replace("-", "−"), display=False)
+equal = all(error < 1e-9 for error in errors.values())
+glue("equal_everywhere", "all equal" if equal else "not all equal", display=False)
+glue("worst_proof", bound(max(errors.values())), display=False)
 
 # %% [markdown]
-# From a bias of 8 on the logarithm of the error changes by {glue:text}`rate_18:.2f` (18 layers) and
-# {glue:text}`rate_34:.2f` (34 layers) for each unit of bias: the rate of $e^{-b}$. No finite bias makes
+# From a bias of 8 on the logarithm of the error changes by {glue:text}`rate_18` (18 layers) and
+# {glue:text}`rate_34` (34 layers) for each unit of bias: the rate of $e^{-b}$. No finite bias makes
 # the error zero.
 #
 # ## The original H is not F
@@ -292,86 +295,64 @@ glue("farthest", max(distances.values()), display=False)
 
 # %%
 def gradients(network):
+    """Norms of the gradients: of the last scale of each block, and of the classifier."""
     batch, labels = next(batches(1))
-    network.train().zero_grad()
-    F.cross_entropy(network(batch), labels).backward()
+    F.cross_entropy(network.train()(batch), labels).backward()
     blocks = [block for stage in network.stages for block in stage]
-    return [block.branch.bn2.weight.grad.norm().item() for block in blocks] + [
-        network.classifier.weight.grad.norm().item()
-    ]
+    weights = [block.branch.bn2.weight for block in blocks] + [network.classifier.weight]
+    return torch.stack([weight.grad.norm() for weight in weights])
 
 
-untrained = small_resnet(34)
-ratios = [
-    contained / residual
-    for contained, residual in zip(gradients(contain(untrained)), gradients(untrained), strict=True)
-]
-names = [*highway_blocks(contain(untrained)), "classifier"]
-tables.show(
-    pd.DataFrame(
-        {
-            "part": name,
-            "gradient, contained / residual": f"2^{math.log2(ratio):.2f}".replace("-", "−"),
-        }
-        for name, ratio in list(zip(names, ratios, strict=True))[::4]
-    )
-)
+ratios = gradients(contain(small_resnet(34))) / gradients(small_resnet(34))
+
+# %% tags=["hide-input"]
+parts = [*highway_blocks(highways[34, "A"]), "classifier"]
+powers = [f"2^{power:.2f}".replace("-", "−") for power in ratios.log2().tolist()]
+shown = pd.DataFrame({"part": parts, "gradient, contained / residual": powers})
+tables.show(shown[::4])  # every fourth
 
 # %% [markdown]
 # So with rates that undo this, $4^{-l}$ times the usual one for $\gamma'$ and $\beta'$, $4^L$ times for
-# $W'$, and 0 for the gates, the contained net should train exactly as the ResNet does. It does:
+# $W'$, and 0 for the gates, the contained net should train exactly as the ResNet does.
 
 
 # %%
 def at_matched_rates(highway, rate=0.05):
-    rates = {parameter: rate for parameter in highway.parameters()}
     blocks = list(highway_blocks(highway).values())
-    for depth, block in enumerate(blocks):
-        rates |= {parameter: rate * 4.0**-depth for parameter in block.branch.bn2.parameters()}
-        rates |= {parameter: 0.0 for parameter in block.transform.parameters()}
+    rates = dict.fromkeys(highway.parameters(), rate)
+    for number, block in enumerate(blocks):
+        rates |= dict.fromkeys(block.branch.bn2.parameters(), rate * 4.0**-number)
+        rates |= dict.fromkeys(block.transform.parameters(), 0.0)
     rates[highway.classifier.weight] = rate * 4.0 ** len(blocks)
-    return [{"params": [parameter], "lr": r} for parameter, r in rates.items()]
+    return [{"params": [parameter], "lr": own} for parameter, own in rates.items()]
 
 
-def descend(network, groups, steps=5):
-    return train_on(network, torch.optim.SGD(groups), steps)
-
-
-def at_one_rate(network):
-    return [{"params": list(network.parameters()), "lr": 0.05}]
-
-
+# %% tags=["hide-input"]
 rows = []
 for depth in (18, 34):
-    resnet, equal, matched = (
-        small_resnet(depth),
-        contain(small_resnet(depth)),
-        contain(small_resnet(depth)),
-    )
-    descend(resnet, at_one_rate(resnet))
-    descend(equal, at_one_rate(equal))
-    descend(matched, at_matched_rates(matched))
-    for title, highway in (("the same for all", equal), ("matched", matched)):
+    resnet = train_on(small_resnet(depth), steps=5)
+    for title, rates in (("one for all", at_one_rate), ("matched", at_matched_rates)):
+        highway = train_on(contain(small_resnet(depth)), rates, steps=5)
         error = relative_error(highway, resnet, images)
         rows.append({"layers": depth, "rates": title, "error": error})
 trained = pd.DataFrame(rows)
-tables.show(trained.assign(error=trained.error.map(bound)))
+shown = trained.error.map(bound)
+tables.show(trained.drop(columns="error").assign(**{"relative error after 5 steps": shown}))
 
 # %% tags=["remove-cell"]
 same = (trained[trained.rates == "matched"].error < 1e-9).all()
 glue("matched_training", "the same" if same else "not the same", display=False)
 
 # %% [markdown]
-# With matched rates the two trainings are {glue:text}`matched_training`, step for step, to rounding.
-# What separates them at one rate is neither the function nor the weights it starts from, but the
-# steps.
+# With matched rates the two trainings are {glue:text}`matched_training`, to rounding. What separates
+# them at one rate is not the function that they start from, but the steps.
 #
 # ## Trained from the contained point, and from scratch
 #
 # The recorded experiment `containment` asks what happens at one rate for all, as everywhere else in
-# this book. Each seed trains a ResNet, a Highway net with gates of T = ½ (1×1, bias 0) and weights
-# drawn as usual, and a Highway net that starts as the very function that the seed's untrained ResNet
-# is; with the same batches, and the gates free to learn.
+# this book. Each seed trains a ResNet, a Highway net with 1×1 gates of bias 0 (T around ½) and all
+# weights drawn as usual, and a Highway net with such gates that starts as the very function that the
+# seed's untrained ResNet is (T = ½); with the same batches, and the gates free to learn.
 
 # %% tags=["remove-cell"]
 folder = paths.ROOT / runs_dir
@@ -385,12 +366,12 @@ curves["arm"] = [arms[pair] for pair in zip(curves.family, curves.start, strict=
 # %% tags=["remove-input"]
 Markdown(tables.coverage(EXPERIMENTS["containment"], recipe, folder, where="on two cores"))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-contained", "caption": "ResNets, Highway nets with T = ½ and drawn weights, and Highway nets that start as the ResNet's function. Thin lines: training error; bold lines: validation error. Lines are means over seeds, bands reach from the lowest seed to the highest; the axis is logarithmic and shows no error of 0."}, "image": {"alt": "Error against iteration on a logarithmic axis, 18 layers left and 34 layers right, with lines of a ResNet, of a Highway net with drawn weights and of a Highway net that started as the ResNet's function. The table below has where they end."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-contained", "caption": "ResNets, Highway nets with gates of bias 0 and drawn weights, and Highway nets that start as the ResNet's function. Thin lines: training error; bold lines: validation error. Lines are means over seeds, bands reach from the lowest seed to the highest; the axis is logarithmic and shows no error of 0."}, "image": {"alt": "Error against iteration on a logarithmic axis, 18 layers left and 34 layers right, with lines of a ResNet, of a Highway net with drawn weights and of a Highway net that started as the ResNet's function. The table below has where they end."}}
 highway_plots.contained_curves(curves)
 plots.plt.show()
 
 # %% tags=["hide-input"]
-tables.show(tables.arms(runs))
+tables.show(tables.arms(runs).drop(columns=["matched", "data"]))
 
 # %% [markdown]
 # Final errors are those of the last epoch: mean ± standard deviation over n seeds. The gaps are paired
@@ -414,12 +395,9 @@ WORDS = {
 
 
 def glue_gap(name, measured):
-    shown = tables.mean_and_interval(measured)
-    glue(
-        name,
-        f"{shown} points, n = {measured.n}" if measured.n else "not recorded yet",
-        display=False,
-    )
+    points = f"{tables.mean_and_interval(measured)} points" if measured.n else "not recorded yet"
+    glue(name, points, display=False)
+    glue(f"{name}_n", measured.n, display=False)
     glue(f"{name}_words", WORDS[sign(measured)], display=False)
 
 
@@ -444,17 +422,17 @@ else:
 # %% [markdown]
 # With {glue:text}`n` of {glue:text}`planned` seeds in each arm: the training error of the Highway net that
 # starts as the ResNet's function is {glue:text}`contained_18_words` the ResNet's at 18 layers
-# ({glue:text}`contained_18`) and {glue:text}`contained_34_words` it at 34 layers
-# ({glue:text}`contained_34`). With the same gates and drawn weights it is
-# {glue:text}`drawn_18_words` the ResNet's at 18 layers ({glue:text}`drawn_18`) and
-# {glue:text}`drawn_34_words` it at 34 layers ({glue:text}`drawn_34`). Of the
+# ({glue:text}`contained_18`, n = {glue:text}`contained_18_n`) and {glue:text}`contained_34_words` it at 34 layers
+# ({glue:text}`contained_34`, n = {glue:text}`contained_34_n`). With the same gates and drawn weights it is
+# {glue:text}`drawn_18_words` the ResNet's at 18 layers ({glue:text}`drawn_18`, n = {glue:text}`drawn_18_n`) and
+# {glue:text}`drawn_34_words` it at 34 layers ({glue:text}`drawn_34`, n = {glue:text}`drawn_34_n`). Of the
 # {glue:text}`n_contained` trainings from the contained point {glue:text}`diverged` ended with a loss
 # that is not finite; in the others the mean of T over a net ended at {glue:text}`transform_end`.
 #
 # The contained point and its ResNet are one function before the first step, and with one rate their
 # trainings part at once, by the factors of {eq}`eq-gradients`. Whatever the curves show, it is no
-# lack of representation. Nor is it evidence against Highway nets as people use them: nobody starts
-# them there, and the arm with drawn weights is the fairer one.
+# lack of representation. Nor does it speak of Highway nets as they are used, with weights drawn at
+# random and gates that start closed: the next section does.
 #
 # ## The verdict on C7
 #
@@ -495,34 +473,37 @@ glue("c7_half_verdict", verdicts[half], display=False)
 tables.show(pd.DataFrame(rows))
 
 # %% [markdown]
-# The second part of C7 is **{glue:text}`c7_verdict`** on this task; with the gates of the theorem,
-# T = ½ at the recipe's rate alone, it would be {glue:text}`c7_half_verdict`.
+# The second part of C7 is **{glue:text}`c7_verdict`** on this task; with 1×1 gates of bias 0,
+# at the recipe's rate alone, it would be {glue:text}`c7_half_verdict`.
 #
 # ## Beside the literature
 #
 # | | net and data | n | result |
 # |---|---|---|---|
-# | {cite:t}`srivastava2015highway`, as cited by {cite:t}`he2015deep` | Highway-19, CIFAR-10; one-convolution H, no BN | 5 | 7.54 % best, 7.72 ± 0.16; not set beside a net with T = ½ |
+# | {cite:t}`srivastava2015training`, as cited by {cite:t}`he2015deep` | Highway-19, CIFAR-10; one-convolution H, no BN | – | 7.54 % best, 7.72 ± 0.16 |
 # | {cite:t}`he2016identity`, Table 1 | ResNet-110, CIFAR-10, factors 1 and 1 | 5, median | 6.61 % |
 # | | factors frozen at ½ and ½ | 5, median | 12.35 % |
 # | | gates 1 − g and g, bias 0 to −5 | 5, median | fail (above 20 %) |
 # | | gates 1 − g and g, bias −6; −7 | 5, median | 8.70 %; 9.81 % |
 # | {cite:t}`srivastava2025comparison` | Highway-110 of 2.65M parameters and ResNet-110 of 1.73M, CIFAR-10; normalised gates, bias −6 | 1 | 6.04 % and 6.25 % |
 # | we | function of a ResNet as a Highway net with T = ½, 18 and 34 layers, A and B | proof | {glue:text}`equal_everywhere` ({glue:text}`worst_proof`) |
-# | we | Highway-18 − ResNet-18, T = ½ and drawn | {glue:text}`n` | {glue:text}`drawn_18` of training error |
-# | we | Highway-34 − ResNet-34, T = ½ and drawn | {glue:text}`n` | {glue:text}`drawn_34` of training error |
-# | we | the same, started as the ResNet's function: 18; 34 layers | {glue:text}`n` | {glue:text}`contained_18`; {glue:text}`contained_34` |
+# | we | Highway-18 − ResNet-18, bias 0, weights drawn | {glue:text}`drawn_18_n` | {glue:text}`drawn_18` of training error |
+# | we | Highway-34 − ResNet-34, bias 0, weights drawn | {glue:text}`drawn_34_n` | {glue:text}`drawn_34` of training error |
+# | we | Highway-18 − ResNet-18, started as the ResNet's function | {glue:text}`contained_18_n` | {glue:text}`contained_18` of training error |
+# | we | Highway-34 − ResNet-34, started as the ResNet's function | {glue:text}`contained_34_n` | {glue:text}`contained_34` of training error |
+# | we | Highway-18 − ResNet-18, 3×3 gates of bias −2, best rates | {glue:text}`c7_18_n` | {glue:text}`c7_18` of training error |
+# | we | Highway-34 − ResNet-34, 3×3 gates of bias −2, best rates | {glue:text}`c7_34_n` | {glue:text}`c7_34` of training error |
 #
 # He et al. read the higher *training* error of their gated nets as a matter of optimisation, not of
-# representation; the theorem is why it has to be one.
+# representation; for factors of ½ the theorem says the same.
 #
 # ## What could still be wrong
 #
 # - The theorem is about nets with batch normalisation at the end of each branch. Without it, $F$ is not blind
 #   to scale, though a branch of two convolutions could still take the factor in its second one.
-# - $2^{-l}$ runs out of single precision after some hundred blocks, and $4^{-l}arepsilon$ earlier.
-# - The trainings are of digits, 8×8 pixels, where every net that trains at all ends near zero: what
-#   separates them is whether they train, not how well they could.
+# - $2^{-l}$ runs out of single precision after some hundred blocks, and $4^{-l}\varepsilon$ earlier.
+# - The trainings are of digits, 8×8 pixels, and of one length: a net that is only slow looks like one
+#   that cannot learn.
 # - The contained point was tried at the recipe's rate alone. A lower rate, or an optimiser that adapts its
 #   rate to each parameter, may do better there, as the matched rates do by construction.
 # - He's frozen ½ and ours differ: his stay at ½ and have weights drawn for factors of 1; ours learn.
@@ -531,5 +512,5 @@ tables.show(pd.DataFrame(rows))
 # branches, batch normalisation and T = ½, a Highway net computes what any ResNet computes
 # ({glue:text}`equal_everywhere`, relative error {glue:text}`worst_proof`). That it should therefore be at least as good
 # does not follow, and is {glue:text}`c7_verdict` here: the training error of Highway-18 is
-# {glue:text}`c7_18_words` that of ResNet-18 ({glue:text}`c7_18`) and that of Highway-34
-# {glue:text}`c7_34_words` that of ResNet-34 ({glue:text}`c7_34`).
+# {glue:text}`c7_18_words` that of ResNet-18 ({glue:text}`c7_18`, n = {glue:text}`c7_18_n`) and that of Highway-34
+# {glue:text}`c7_34_words` that of ResNet-34 ({glue:text}`c7_34`, n = {glue:text}`c7_34_n`).

@@ -9,8 +9,8 @@
 # %% [markdown]
 # # Inside the gates
 #
-# **The question.** A Highway net starts with its gates nearly closed, so that each block passes on what
-# it is given. What do they do after training? Do they open, do they look at the image, and is there
+# **The question.** A Highway net usually starts with its gates nearly closed, so that each block passes
+# on what it is given. What do they do after training? Do they open, do they look at the image, and is there
 # a block that the net could do without?
 #
 # **What we do here.** Each training of a Highway net recorded its gates on the
@@ -164,9 +164,8 @@ columns = {
 tables.show(tables.gates(summary, columns)) if recorded else None
 
 # %% [markdown]
-# A residual net has the factor 1 at every depth, and a net that started with a product near 0 is a
-# plain net at first. But the product is no measure of how well a net trains: what arrives at the end by
-# shortcuts alone is one path of many.
+# A residual net has the factor 1 at every depth. The product is no measure of how well a net trains,
+# though: what arrives at the end by shortcuts alone is one path of many.
 #
 # ## What each block is worth
 #
@@ -177,18 +176,19 @@ tables.show(tables.gates(summary, columns)) if recorded else None
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-lesions", "caption": "What a lesion of each block costs, in points of validation error; recalibrated (solid) and as it is (dashed). Panels as above."}, "image": {"alt": "Four panels of the cost of a lesion in points of validation error against the block taken out, a solid line with recalibration and a dashed one without for each starting bias. The table below has the worst lesions."}}
 if recorded:
-    parts = {"recalibrated": "recalibrated", "error": "as it is"}
-    cost = pd.concat(
-        lesions.assign(cost=lesions[name] - lesions.whole, line=title)
-        for name, title in parts.items()
+    parts = {"cost_recalibrated": "recalibrated", "cost": "as it is"}
+    cost = lesions.melt(
+        ["depth", "gate_kernel", "gate_bias", "seed", "block", "position"],
+        list(parts),
+        value_name="points",
     )
-    cost["line"] = pd.Categorical(cost.line, categories=list(parts.values()))
-    highway_plots.profiles(cost, "cost", "cost of a lesion (points)")
+    cost["line"] = pd.Categorical(cost.variable.map(parts), list(parts.values()))
+    highway_plots.profiles(cost, "points", "cost of a lesion (points)")
     plots.plt.show()
 
 # %% [markdown]
 # The worst lesion of each net, in points of validation error, and the share of its blocks that cost nothing
-# once recalibrated. In a net that did not train no block costs anything, as there is nothing to lose.
+# once recalibrated. A net that did not train has nothing to lose by a lesion.
 
 # %% tags=["hide-input"]
 columns = {
@@ -270,7 +270,7 @@ glue("n_nets", len(summary), display=False)
 # - T alone does not say how much a block contributes: the last normalisation of a branch can make H larger
 #   as T gets smaller. The [theorem](containment.ipynb) with T = ½ is an example.
 # - Lesions are counted on {glue:text}`validation_images` images, so one image is worth
-#   {glue:text}`one_image` points, and costs of a point or less are noise.
+#   {glue:text}`one_image` points, and a cost of a point is a few images.
 # - The share between classes says that T goes along with the class, not that the net makes use of it; a gate may
 #   follow brightness or stroke width, which classes differ in too.
 # - Running statistics were measured again on 500 training images at most, and the weights that follow a
@@ -280,7 +280,7 @@ glue("n_nets", len(summary), display=False)
 #
 # **The answer.** In the nets with 3×3 gates of bias −2, gates {glue:text}`opened_18` over the training at 18 layers
 # (mean T {glue:text}`transform_start_18` before, {glue:text}`transform_end_18` after) and {glue:text}`opened_34` at 34
-# ({glue:text}`transform_start_34` before, {glue:text}`transform_end_34` after), and came to follow the class
-# {glue:text}`selective_18` at 18 and {glue:text}`selective_34` at 34 layers than before. The carry product
+# ({glue:text}`transform_start_34` before, {glue:text}`transform_end_34` after), and they followed
+# the class {glue:text}`selective_18` closely than before at 18 layers and {glue:text}`selective_34` closely at 34. The carry product
 # {glue:text}`carried_18` at 18 and {glue:text}`carried_34` at 34 layers, and the worst single block to lose cost
 # {glue:text}`worst_cost_18` and {glue:text}`worst_cost_34` points of validation error.

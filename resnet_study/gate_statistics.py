@@ -182,11 +182,8 @@ def summarise(gates: pd.DataFrame, lesions: pd.DataFrame) -> pd.DataFrame:
     table["carry_product_constant"] = [
         constant_carry(bias, blocks) for bias, blocks in zip(biases, table.blocks, strict=True)
     ]
-    cost = lesions.assign(
-        worst_cost=lesions.error - lesions.whole,
-        worst_recalibrated=lesions.recalibrated - lesions.whole,
-    )
-    worst = cost.loc[cost.groupby(run).worst_cost.idxmax()].set_index(run)
-    table = table.join(worst[["block", "worst_cost", "worst_recalibrated"]])
-    harmless = (cost.worst_recalibrated <= 0).groupby([cost[name] for name in run]).mean()
-    return table.join(harmless.rename("harmless")).rename(columns={"block": "worst"}).reset_index()
+    worst = lesions.loc[lesions.groupby(run).cost.idxmax()].set_index(run)
+    names = {"block": "worst", "cost": "worst_cost", "cost_recalibrated": "worst_recalibrated"}
+    table = table.join(worst[list(names)].rename(columns=names))
+    harmless = (lesions.cost_recalibrated <= 0).groupby([lesions[name] for name in run]).mean()
+    return table.join(harmless.rename("harmless")).reset_index()

@@ -4,13 +4,11 @@ import itertools
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from resnet_study.experiments import BIASES
 from resnet_study.gate_statistics import constant_carry
 from resnet_study.plots import DEPTH_COLOURS, OTHER_DEPTHS, WIDTHS
 from resnet_study.tables import network
@@ -21,11 +19,16 @@ ARM_COLOURS = {
     "Highway, drawn": DEPTH_COLOURS[34],
     "Highway, contained": OTHER_DEPTHS,
 }
-# Ordered as biases are, dark to bright, and each with a marker of its own.
-BIAS_COLOURS = dict(
-    zip(sorted(BIASES), colormaps["plasma"](np.linspace(0, 0.62, len(BIASES))), strict=True)
-)
-BIAS_MARKERS = dict(zip(sorted(BIASES), "osDv^X", strict=True))
+# After Okabe & Ito too, but for a brown instead of their yellow, which a white page swallows; and
+# with a marker each.
+BIAS_STYLES = {
+    0: ("#D55E00", "X"),
+    -1: ("#8C6400", "^"),
+    -2: ("#009E73", "v"),
+    -3: ("#0072B2", "D"),
+    -4: ("#B2508C", "s"),
+    -6: ("#444444", "o"),
+}
 LINES = ("-", "--")
 
 
@@ -76,6 +79,7 @@ def limit(errors: pd.DataFrame) -> Figure:
     biases = np.linspace(errors.bias.min(), errors.bias.max(), 2)
     axes.plot(biases, np.exp(-biases), color="#444444", linestyle=":", label=r"$e^{-b}$")
     axes.set(xlabel="gate bias b", ylabel="relative error", yscale="log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
     return figure
 
@@ -96,7 +100,7 @@ def profiles(table: pd.DataFrame, value: str, label: str, log: bool = False) -> 
         len(kernels),
         figsize=(7.2, 1.1 + 2.6 * len(depths)),
         sharex="row",
-        sharey=True,
+        sharey="row",
         squeeze=False,
         layout="constrained",
     )
@@ -112,14 +116,8 @@ def profiles(table: pd.DataFrame, value: str, label: str, log: bool = False) -> 
                 axes.set_yscale("log")
         panels[0].set_ylabel(label)
     handles = [
-        Line2D(
-            [],
-            [],
-            color=colour,
-            marker=BIAS_MARKERS[bias],
-            label=f"bias {bias:g}".replace("-", "−"),
-        )
-        for bias, colour in reversed(BIAS_COLOURS.items())
+        Line2D([], [], color=colour, marker=marker, label=f"bias {bias:g}".replace("-", "−"))
+        for bias, (colour, marker) in BIAS_STYLES.items()
         if bias in set(table.gate_bias)
     ]
     if len(kinds) > 1:
@@ -135,12 +133,13 @@ def _profile(axes: plt.Axes, table: pd.DataFrame, value: str, kinds: list[str]) 
     groups = table.groupby(["gate_bias", "line"], observed=True)
     for (bias, kind), lines in groups:
         first = kind == kinds[0]
+        colour, marker = BIAS_STYLES[bias]
         seeds = lines.groupby("position")[value].agg(["mean", "min", "max"])
         _line_and_band(
             axes,
             seeds if first else seeds[["mean"]],
-            color=BIAS_COLOURS[bias],
-            marker=BIAS_MARKERS[bias] if first else None,
+            color=colour,
+            marker=marker if first else None,
             markersize=4,
             linewidth=1.4,
             linestyle=LINES[kinds.index(kind)],
@@ -174,7 +173,7 @@ def carry_products(gates: pd.DataFrame) -> Figure:
         for bias, positions in nets.get_group(panel).groupby("gate_bias").position:
             blocks = positions.max()
             product = constant_carry(bias, blocks)
-            axes.plot(blocks + 0.4, product, "x", color=BIAS_COLOURS[bias], markersize=7)
+            axes.plot(blocks + 0.4, product, "x", color=BIAS_STYLES[bias][0], markersize=7)
     return figure
 
 

@@ -154,13 +154,16 @@ def load_lesions(records: Iterable[Path]) -> pd.DataFrame:
     """One row a gated block that was taken out: validation errors, in percent.
 
     Labels and size of the run, ``position``, the columns of
-    :func:`resnet_study.gate_statistics.lesions`, and ``whole``, the error of the net as it is.
+    :func:`resnet_study.gate_statistics.lesions`, and what the lesion costs against the whole net,
+    in points: ``cost``, and ``cost_recalibrated``.
     """
-    tables = [
-        _by_block(record, "lesions").assign(whole=record["final"]["validation_error"])
-        for record in map(read_record, records)
-        if "gates" in record
-    ]
+    tables = []
+    for record in map(read_record, records):
+        if "gates" in record:
+            table, whole = _by_block(record, "lesions"), record["final"]["validation_error"]
+            costs = {"cost": table.error - whole, "cost_recalibrated": table.recalibrated - whole}
+            # Errors after a lesion have six digits: without rounding, no cost would be exactly 0.
+            tables.append(table.assign(**costs).round(dict.fromkeys(costs, 3)))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 

@@ -40,13 +40,13 @@ def with_n(value: Estimate) -> str:
 
 
 def mean_and_range(values: pd.Series, digits: int = 2) -> str:
-    """``0.21 [0.18, 0.25]``, a mean with its lowest and highest seed, to significant digits."""
+    """``0.21 [0.18, 0.25]``: a mean with the lowest and the highest seed, if they differ."""
     known = values.dropna().astype(float)
     if known.empty:
         return "–"
-    texts = [f"{value:.{digits}g}" for value in (known.mean(), known.min(), known.max())]
-    mean, low, high = (text.replace("-", "−") for text in texts)
-    return f"{mean} [{low}, {high}]" if len(known) > 1 else mean
+    texts = [f"{value:#.{digits}g}" for value in (known.mean(), known.min(), known.max())]
+    mean, low, high = (text.rstrip(".").replace("-", "−") for text in texts)
+    return f"{mean} [{low}, {high}]" if known.nunique() > 1 else mean
 
 
 def network(family: str, depth: int) -> str:
@@ -172,12 +172,11 @@ def gates(summary: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
     Means over seeds, with the lowest and the highest.
     """
     rows = []
-    closing = summary.assign(closedness=-summary.gate_bias)  # open gates first
-    for (depth, kernel, bias), runs in closing.groupby(["depth", "gate_kernel", "closedness"]):
+    for (depth, kernel, bias), runs in summary.groupby(["depth", "gate_kernel", "gate_bias"]):
         rows.append(
             {
                 "network": network("highway", depth),
-                "gate": gate(kernel, -bias),
+                "gate": gate(kernel, bias),
                 "parameters": f"{runs.parameters.iloc[0]:,}",
                 "multiply-adds": f"{runs.multiply_adds.iloc[0]:,}",
                 "n": len(runs),

@@ -203,7 +203,9 @@ def test_a_notebook_and_its_script_are_in_step(path):
 
 def test_no_script_is_without_its_notebook():
     assert {path.stem for path in paths.NOTEBOOKS.glob("*.py")} == {path.stem for path in NOTEBOOKS}
-    assert {"fig2", "reproduction", "train"} <= {path.stem for path in NOTEBOOKS}
+    assert {"fig2", "reproduction", "train", "containment", "gates"} <= {
+        path.stem for path in NOTEBOOKS
+    }
 
 
 @every_notebook
@@ -231,7 +233,8 @@ def test_a_committed_notebook_has_no_noise(path):
 
 def test_the_committed_notebooks_give_the_same_outputs_again():
     """Strictly, and figures included. At its defaults, train loads a committed record."""
-    figures = [paths.NOTEBOOKS / f"{name}.ipynb" for name in ("fig2", "reproduction", "train")]
+    names = ("fig2", "reproduction", "train", "containment", "gates")
+    figures = [paths.NOTEBOOKS / f"{name}.ipynb" for name in names]
     status, said = _nbval("--nbval", *figures)
     assert status == 0, said[-5000:]
     assert " passed" in said
