@@ -237,6 +237,7 @@ def containment_gaps(runs: pd.DataFrame, gates: Gates, metric: str) -> pd.DataFr
     One row a depth and pair of nets: depth, minuend, subtrahend (names), parameters and
     multiply_adds of the minuend, gap (an Estimate), sign.
     """
+    columns = ["depth", "minuend", "subtrahend", "parameters", "multiply_adds", "gap", "sign"]
     rows = []
     for depth in sorted(runs.depth.unique()):
         nets = {
@@ -250,18 +251,19 @@ def containment_gaps(runs: pd.DataFrame, gates: Gates, metric: str) -> pd.DataFr
             if nets[minuend].empty or nets[subtrahend].empty:
                 continue
             measured = gap(nets[minuend], nets[subtrahend], metric)
+            size = nets[minuend].iloc[0]
             rows.append(
-                {
-                    "depth": depth,
-                    "minuend": minuend,
-                    "subtrahend": subtrahend,
-                    "parameters": nets[minuend].parameters.iloc[0],
-                    "multiply_adds": nets[minuend].multiply_adds.iloc[0],
-                    "gap": measured,
-                    "sign": sign(measured),
-                }
+                (
+                    depth,
+                    minuend,
+                    subtrahend,
+                    size.parameters,
+                    size.multiply_adds,
+                    measured,
+                    sign(measured),
+                )
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=columns)
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ ARM_COLOURS = {
     "Highway, drawn": DEPTH_COLOURS[34],
     "Highway, contained": OTHER_DEPTHS,
 }
-# After Okabe & Ito too, but for a brown instead of their yellow, which a white page swallows; and
-# with a marker each.
+# After Okabe & Ito too, darker where a white page would swallow a colour, and with a marker each.
 BIAS_STYLES = {
     0: ("#D55E00", "X"),
     -1: ("#8C6400", "^"),
