@@ -5,6 +5,7 @@ percentage points. Its sign is decided when there are enough seeds and the 95 % 
 out zero.
 """
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -257,6 +258,41 @@ def highway_verdict(
         for found in signs
     ]
     return overall(verdicts), gaps
+
+
+def containment_gaps(runs: pd.DataFrame, gates: Gates, metric: str) -> pd.DataFrame:
+    """Highway nets with ``gates``, drawn and contained, against ResNets and each other.
+
+    One row a depth and pair of nets: depth, minuend, subtrahend (names), parameters and
+    multiply_adds of the minuend, gap (an Estimate), sign.
+    """
+    columns = ["depth", "minuend", "subtrahend", "parameters", "multiply_adds", "gap", "sign"]
+    rows = []
+    for depth in sorted(runs.depth.unique()):
+        nets = {
+            "Highway, contained": select(
+                runs, "highway", depth, start="contained", **gate_labels(gates)
+            ),
+            "Highway, drawn": select(runs, "highway", depth, start="drawn", **gate_labels(gates)),
+            "ResNet": select(runs, "residual", depth),
+        }
+        for minuend, subtrahend in itertools.combinations(nets, 2):
+            if nets[minuend].empty or nets[subtrahend].empty:
+                continue
+            measured = gap(nets[minuend], nets[subtrahend], metric)
+            size = nets[minuend].iloc[0]
+            rows.append(
+                (
+                    depth,
+                    minuend,
+                    subtrahend,
+                    size.parameters,
+                    size.multiply_adds,
+                    measured,
+                    sign(measured),
+                )
+            )
+    return pd.DataFrame(rows, columns=columns)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -151,3 +152,38 @@ def recalibrate(model: nn.Module, data: Dataset, recipe: Recipe) -> None:
     model.eval()
     for layer, momentum in zip(layers, usual, strict=True):
         layer.momentum = momentum
+
+
+def constant_carry(bias: float, blocks: int) -> float:
+    """Carry product of gates that are σ(``bias``) whatever they see: (1 − σ(b))^blocks."""
+    return (1 + math.exp(bias)) ** -blocks
+
+
+def summarise(gates: pd.DataFrame, lesions: pd.DataFrame) -> pd.DataFrame:
+    """One row a run: the gates of all its blocks as a few numbers.
+
+    Tables of :func:`resnet_study.records.load_gates` and ``load_lesions``; a run is told by depth,
+    gate_kernel, gate_bias and seed. Columns ending in ``_start`` and ``_end`` are means over the
+    blocks of ``transform``, ``deviation``, ``class_share`` and ``bias``; ``carry_product`` is that
+    of all ``blocks``, which gates that do not look at their input would start with as
+    ``carry_product_constant``; ``worst`` is the block whose lesion costs most, ``worst_cost`` and
+    ``worst_recalibrated`` the points of validation error it costs, and ``harmless`` the share of
+    blocks whose lesion, recalibrated, costs nothing.
+    """
+    run = ["depth", "gate_kernel", "gate_bias", "seed"]
+    means = ["transform", "deviation", "class_share", "bias"]
+    by_run = gates.groupby([*run, "when"])
+    table = by_run[means].mean().join(by_run.carry_product.last()).unstack("when")
+    table.columns = [f"{name}_{when}" for name, when in table.columns]
+    sizes = ["parameters", "multiply_adds"]
+    table = table.join(gates.groupby(run)[sizes].first())
+    table["blocks"] = gates.groupby(run).position.max()
+    biases = table.index.get_level_values("gate_bias")
+    table["carry_product_constant"] = [
+        constant_carry(bias, blocks) for bias, blocks in zip(biases, table.blocks, strict=True)
+    ]
+    worst = lesions.loc[lesions.groupby(run).cost.idxmax()].set_index(run)
+    names = {"block": "worst", "cost": "worst_cost", "cost_recalibrated": "worst_recalibrated"}
+    table = table.join(worst[list(names)].rename(columns=names))
+    harmless = (lesions.cost_recalibrated <= 0).groupby([lesions[name] for name in run]).mean()
+    return table.join(harmless.rename("harmless")).reset_index()

@@ -133,3 +133,42 @@ def load_curves(records: Iterable[Path]) -> pd.DataFrame:
         record = read_record(path)
         tables.append(pd.DataFrame(record["curve"]).assign(**_labels(record)))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def load_gates(records: Iterable[Path]) -> pd.DataFrame:
+    """One row a gated block, before (``when`` is start) and after training (end).
+
+    Labels and size of the run, ``position`` (1 is the block nearest the image), the columns of
+    :func:`resnet_study.gate_statistics.measure_gates`, and ``carry_product``, that of the carry
+    factors up to the block. A record without gates has no row: no Highway net, or it diverged.
+    """
+    tables = []
+    for record in map(read_record, records):
+        for when in ("start", "end") if "gates" in record else ():
+            table = _by_block(record, when).assign(when=when)
+            tables.append(table.assign(carry_product=table.carry.cumprod()))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def load_lesions(records: Iterable[Path]) -> pd.DataFrame:
+    """One row a gated block that was taken out: validation errors, in percent.
+
+    Labels and size of the run, ``position``, the columns of
+    :func:`resnet_study.gate_statistics.lesions`, and what the lesion costs against the whole net,
+    in points: ``cost``, and ``cost_recalibrated``.
+    """
+    tables = []
+    for record in map(read_record, records):
+        if "gates" in record:
+            table, whole = _by_block(record, "lesions"), record["final"]["validation_error"]
+            costs = {"cost": table.error - whole, "cost_recalibrated": table.recalibrated - whole}
+            # Errors after a lesion have six digits: without rounding, no cost would be exactly 0.
+            tables.append(table.assign(**costs).round(dict.fromkeys(costs, 3)))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def _by_block(record: dict, part: str) -> pd.DataFrame:
+    """A part of a record's gates, a row a block in their order, with what tells runs apart."""
+    table = pd.DataFrame(record["gates"][part])
+    size = {name: record[name] for name in ("parameters", "multiply_adds", "validation_images")}
+    return table.assign(position=range(1, len(table) + 1), **_labels(record), **size)

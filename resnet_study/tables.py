@@ -41,6 +41,16 @@ def with_n(value: Estimate) -> str:
     return f"{mean_and_interval(value)} ({value.n})"
 
 
+def mean_and_range(values: pd.Series, digits: int = 2) -> str:
+    """``0.21 [0.18, 0.25]``: a mean with the lowest and the highest seed, if they differ."""
+    known = values.dropna().astype(float)
+    if known.empty:
+        return "–"
+    texts = [f"{value:#.{digits}g}" for value in (known.mean(), known.min(), known.max())]
+    mean, low, high = (text.rstrip(".").replace("-", "−") for text in texts)
+    return f"{mean} [{low}, {high}]" if known.nunique() > 1 else mean
+
+
 def network(family: str, depth: int) -> str:
     """``ResNet-34``: the name of a network in tables and figures."""
     return f"{NETWORKS[family]}-{depth}"
@@ -230,6 +240,41 @@ def data_size_slopes(sizes: Iterable[DataSize], fractions: Iterable[float]) -> p
             }
         )
     return pd.DataFrame(rows)
+
+
+def gates(summary: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
+    """One row a gate of :func:`resnet_study.gate_statistics.summarise`: columns by their titles.
+
+    Means over seeds, with the lowest and the highest.
+    """
+    rows = []
+    for (depth, kernel, bias), runs in summary.groupby(["depth", "gate_kernel", "gate_bias"]):
+        rows.append(
+            {
+                "network": network("highway", depth),
+                "gate": gate(kernel, bias),
+                "parameters": f"{runs.parameters.iloc[0]:,}",
+                "multiply-adds": f"{runs.multiply_adds.iloc[0]:,}",
+                "n": len(runs),
+                **{title: mean_and_range(runs[name]) for name, title in columns.items()},
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def containment_gaps(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of :func:`resnet_study.effects.containment_gaps` as text."""
+    return pd.DataFrame(
+        {
+            "layers": table.depth,
+            "difference": table.minuend + " − " + table.subtrahend,
+            "parameters": table.parameters.map("{:,}".format),
+            "multiply-adds": table.multiply_adds.map("{:,}".format),
+            "points [95 % interval]": table.gap.map(mean_and_interval),
+            "n": [gap.n for gap in table.gap],
+            "sign": table.sign,
+        }
+    )
 
 
 def effects(runs: pd.DataFrame) -> pd.DataFrame:

@@ -80,7 +80,7 @@ def test_the_book_builds_without_a_warning(built):
 
 def test_the_book_has_its_chapters(articles):
     assert {"preface", "fig2", "speed", "reproduce", "records", "bibliography"} <= articles.keys()
-    assert {"highway", "data_size"} <= articles.keys()
+    assert {"highway", "containment", "data_size", "gates"} <= articles.keys()
     for number in range(1, 10):
         assert f"C{number}" in articles["preface"].get_text()
 
@@ -146,7 +146,8 @@ def test_numbers_from_notebooks_arrive_in_the_text(articles):
         name: [span.get_text().strip() for span in article.find_all("span", class_="pasted-text")]
         for name, article in articles.items()
     }
-    for name in ("preface", "fig2", "highway", "data_size", "reproduce", "records"):
+    chapters = ("fig2", "highway", "containment", "data_size", "gates")
+    for name in ("preface", *chapters, "reproduce", "records"):
         assert glued[name], name
     for values in glued.values():
         for value in values:

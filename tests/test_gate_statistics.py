@@ -5,17 +5,19 @@ import torch
 from torch import nn
 
 from resnet_study.gate_statistics import (
+    constant_carry,
     describe_gates,
     lesions,
     measure_gates,
     measure_start,
     recalibrate,
+    summarise,
     without,
 )
 from resnet_study.highway import Gate, Gates, highway_blocks
 from resnet_study.models import build_model
 from resnet_study.recipes import get_recipe
-from resnet_study.records import read_record
+from resnet_study.records import load_gates, load_lesions, read_record
 from resnet_study.runs import Run, perform
 
 RECIPE = get_recipe("digits")
@@ -195,3 +197,29 @@ def test_other_records_hold_none(tiny_record, tmp_path):
     record = read_record(perform(diverging, device="cpu", runs_dir=tmp_path))
     assert record["diverged_at"] is not None
     assert "gates" not in record
+
+
+def test_a_summary_has_one_row_a_run_with_means_over_the_blocks(tmp_path):
+    recipe = get_recipe("digits", epochs=1, width=1)
+    runs = [
+        Run(recipe, "highway", 8, seed, gates=Gates(bias=b)) for b in (-2, -1) for seed in (0, 1)
+    ]
+    records = [perform(run, device="cpu", runs_dir=tmp_path) for run in runs]
+    gates, lesioned = load_gates(records), load_lesions(records)
+    table = summarise(gates, lesioned)
+    assert table[["gate_bias", "seed"]].to_numpy().tolist() == [[-2, 0], [-2, 1], [-1, 0], [-1, 1]]
+    end = read_record(records[3])["gates"]["end"]
+    row = table.iloc[3]
+    for name in ("transform", "deviation", "class_share", "bias"):
+        assert row[f"{name}_end"] == pytest.approx(sum(end[name]) / 3)
+    assert row.bias_start == -1
+    assert row.carry_product_end == pytest.approx(math.prod(end["carry"]))
+    assert (row.blocks, row.carry_product_constant) == (3, constant_carry(-1, 3))
+    costs = lesioned[(lesioned.gate_bias == -1) & (lesioned.seed == 1)].set_index("block")
+    assert row.worst_cost == costs.cost.max() == costs.cost[row.worst]
+    assert row.worst_recalibrated == costs.cost_recalibrated[row.worst]
+    assert row.harmless == (costs.cost_recalibrated <= 0).mean()
+
+
+def test_constant_gates_carry_the_known_product():
+    assert constant_carry(-2, 16) == pytest.approx((1 - 1 / (1 + math.exp(2))) ** 16)

@@ -1,5 +1,6 @@
 import errno
 import json
+import math
 import os
 import re
 import subprocess
@@ -18,6 +19,8 @@ from resnet_study.records import (
     RecordError,
     find_records,
     load_curves,
+    load_gates,
+    load_lesions,
     load_runs,
     read_record,
     write_record,
@@ -192,6 +195,44 @@ def test_tables_of_runs_tell_gates_rate_and_fraction_of_new_and_old_records(tiny
         assert set(table.start) == {"drawn"}
 
 
+def _gated(tmp_path, **changes):
+    recipe = get_recipe("digits", epochs=1, width=1, **changes)
+    return perform(Run(recipe, "highway", 8, seed=3), device="cpu", runs_dir=tmp_path)
+
+
+def test_load_gates_gives_one_row_a_block_before_and_after(tiny_record, tmp_path):
+    path = _gated(tmp_path)
+    table, recorded = load_gates([tiny_record, path]), read_record(path)["gates"]
+    assert table.when.tolist() == ["start"] * 3 + ["end"] * 3
+    assert table.block.tolist() == ["stage1.1", "stage2.1", "stage3.1"] * 2
+    assert table.position.tolist() == [1, 2, 3] * 2
+    assert set(table.seed) == {3}
+    assert set(table.gate_kernel) == {3}
+    for column in ("transform", "deviation", "class_share", "carry", "bias"):
+        assert table[column].tolist() == recorded["start"][column] + recorded["end"][column]
+    product = math.prod(recorded["end"]["carry"])
+    assert table.carry_product.iloc[-1] == pytest.approx(product)
+    assert table.carry_product.iloc[3] == recorded["end"]["carry"][0]
+
+
+def test_load_lesions_tells_what_each_costs_against_the_whole_net(tmp_path):
+    content = _content(read_record(_gated(tmp_path)))
+    content["final"]["validation_error"] = 100 / 3  # lesions have six digits of it
+    content["gates"]["lesions"]["error"] = [33.3333, 83.3333, 30.0]
+    content["gates"]["lesions"]["recalibrated"] = [33.3333, 53.3333, 30.0]
+    write_record(tmp_path / "other.json", content)
+    table = load_lesions([tmp_path / "other.json"])
+    assert table.block.tolist() == ["stage1.1", "stage2.1", "stage3.1"]
+    assert table.cost.tolist() == [0, 50, -3.333]
+    assert table.cost_recalibrated.tolist() == [0, 20, -3.333]
+
+
+def test_a_net_that_diverged_has_no_gates_to_load(tmp_path):
+    diverged = _gated(tmp_path, rate=1e30)
+    assert load_gates([diverged]).empty
+    assert load_lesions([diverged]).empty
+
+
 def test_a_run_that_diverged_is_a_row_without_errors(tiny_record):
     record = read_record(tiny_record)
     diverged = _diverged(record, tiny_record.with_name("diverged.json"))
@@ -204,6 +245,8 @@ def test_a_run_that_diverged_is_a_row_without_errors(tiny_record):
 def test_no_records_make_empty_tables():
     assert load_runs([]).empty
     assert load_curves([]).empty
+    assert load_gates([]).empty
+    assert load_lesions([]).empty
 
 
 # The committed records: each is a result of the study, and no one may touch one by hand.

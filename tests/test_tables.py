@@ -9,6 +9,7 @@ from resnet_study.effects import (
     HIGHWAY_EFFECTS,
     DataSize,
     compare,
+    containment_gaps,
     highway_gaps,
 )
 from resnet_study.experiments import EXPERIMENTS, Arm, Grid
@@ -223,3 +224,68 @@ def test_slopes_have_reading_and_verdict_once_every_fraction_is_there():
     assert (row["n"], row["reading"], row["verdict"]) == (3, "optimisation", "refuted")
     (row,) = tables.data_size_slopes([_data_size()], (0.1, 0.5, 1.0)).to_dict("records")
     assert row["verdict"] == row["reading"] == tables.NOT_RECORDED
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([0.1, 0.2, 0.3], "0.20 [0.10, 0.30]"),
+        ([-0.00123, -0.002], "−0.0016 [−0.0020, −0.0012]"),
+        ([56.0, 60.0], "58 [56, 60]"),
+        ([0.5, 0.5], "0.50"),
+        ([0.5, None], "0.50"),
+        ([], "–"),
+    ],
+)
+def test_a_mean_is_written_with_its_lowest_and_highest_seed(values, text):
+    assert tables.mean_and_range(pd.Series(values, dtype=float)) == text
+
+
+def test_gates_have_one_row_each_with_n_and_cost():
+    summary = pd.DataFrame(
+        {
+            "depth": [18, 18, 34],
+            "gate_kernel": 3,
+            "gate_bias": [-2.0, -2.0, -1.0],
+            "seed": [0, 1, 0],
+            "parameters": 1_234_567,
+            "multiply_adds": 4_500_000,
+            "transform_end": [0.1, 0.3, 0.4],
+        }
+    )
+    table = tables.gates(summary, {"transform_end": "T after"})
+    assert table.network.tolist() == ["Highway-18", "Highway-34"]
+    row = table.iloc[0]
+    assert (row.gate, row.n, row["T after"]) == ("3×3, −2", 2, "0.20 [0.10, 0.30]")
+    assert (row.parameters, row["multiply-adds"]) == ("1,234,567", "4,500,000")
+
+
+def test_gaps_of_contained_nets_are_paired_with_drawn_and_residual_ones():
+    gated = _arms()
+    half = {"gate_kernel": 1, "gate_bias": 0.0, "match": None, "rate": 0.05, "fraction": 1.0}
+    drawn = gated[gated.family == "highway"].query("rate == 0.05").assign(**half)
+    contained = drawn[drawn.depth == 18].assign(start="contained", training_error=80.0)
+    runs = pd.concat([gated[gated.family == "residual"], drawn, contained], ignore_index=True)
+    found = containment_gaps(runs, Gates(kernel=1, bias=0), "training_error")
+    table = tables.containment_gaps(found)
+    assert table.difference.tolist() == [
+        "Highway, contained − Highway, drawn",
+        "Highway, contained − ResNet",
+        "Highway, drawn − ResNet",
+        "Highway, drawn − ResNet",  # of 34 layers, where none was contained
+    ]
+    assert table.layers.tolist() == [18, 18, 18, 34]
+    row = table.iloc[1]
+    assert (row.n, row["sign"], row.parameters) == (3, "higher", "1,234,567")
+    assert row["points [95 % interval]"].startswith("+77.00 [")
+
+
+def test_without_a_highway_net_there_are_no_gaps_to_show():
+    residual = _arms().query("family == 'residual'")
+    found = containment_gaps(residual, Gates(kernel=1, bias=0), "training_error")
+    assert tables.containment_gaps(found).empty
+
+
+def test_the_place_where_the_missing_can_be_trained_is_told(tmp_path):
+    text = tables.coverage(EXPERIMENTS["containment"], "digits", tmp_path, where="on two cores")
+    assert "This command, on two cores, trains the others" in text
