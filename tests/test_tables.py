@@ -284,8 +284,3 @@ def test_without_a_highway_net_there_are_no_gaps_to_show():
     residual = _arms().query("family == 'residual'")
     found = containment_gaps(residual, Gates(kernel=1, bias=0), "training_error")
     assert tables.containment_gaps(found).empty
-
-
-def test_the_place_where_the_missing_can_be_trained_is_told(tmp_path):
-    text = tables.coverage(EXPERIMENTS["containment"], "digits", tmp_path, where="on two cores")
-    assert "This command, on two cores, trains the others" in text
