@@ -371,7 +371,7 @@ highway_plots.contained_curves(curves)
 plots.plt.show()
 
 # %% tags=["hide-input"]
-tables.show(tables.arms(runs).drop(columns=["matched", "data"]))
+tables.show(tables.arms(runs))
 
 # %% [markdown]
 # Final errors are those of the last epoch: mean ± standard deviation over n seeds. The gaps are paired

@@ -87,9 +87,7 @@ glue("chance", f"{(classes - 1) / (images - 1):.3f}" if recorded else NOTHING, d
 # with these final errors beside them.
 
 # %% tags=["hide-input"]
-tables.show(tables.arms(runs).drop(columns=["matched", "start", "rate", "data"])) if len(
-    runs
-) else None
+tables.show(tables.arms(runs)) if len(runs) else None
 
 # %% [markdown]
 # ## How far gates open
