@@ -14,9 +14,9 @@
 # networks the order turns round (C5), with not one parameter more (C6). The figure is
 # Fig. 4 of {cite:t}`he2015deep`, trained on ImageNet.
 #
-# **What we do here.** We train the same four networks at three scales: for as long as the paper,
-# in epochs, on Tiny ImageNet, where a GPU was at hand; for a few epochs on twenty of its
-# classes, which a CPU can do; and, a quarter as wide and with a stem for small images, on
+# **What we do here.** We train the same four networks at three scales: for nearly as many epochs as
+# the paper on Tiny ImageNet, which wants a GPU; for a few epochs on twenty of its classes, which a
+# CPU can do; and, a quarter as wide and with a stem for small images, on
 # scikit-learn's handwritten digits, 8×8 pixels, {glue:text}`training_images` training and
 # {glue:text}`validation_images` validation images, which takes minutes on two cores, so everyone
 # can repeat it. None of them is ImageNet, and we do not pretend that they settle what happens there.
@@ -57,8 +57,8 @@ paper = load_paper_curves()
 #
 # Tiny ImageNet has 200 of ImageNet's classes, 500 training and 50 validation images of each, at
 # 64×64 pixels. The recipe is the paper's at a quarter of its pixels: the same stem and widths,
-# the same optimiser, scales of [64, 120] for [256, 480], crops of 56 for 224. 90 epochs of it are a
-# tenth of the paper's iterations or less.
+# the same optimiser, scales of [64, 120] for [256, 480], crops of 56 for 224. 90 epochs of it are
+# less than a tenth of the paper's iterations.
 
 # %% tags=["remove-input"]
 Markdown(tables.coverage(EXPERIMENTS["fig2"], "tiny-imagenet"))
