@@ -179,21 +179,24 @@ tables.show(tables.arms(runs))
 Markdown(tables.coverage(experiment, "tiny-imagenet-20", gpu=False))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-data-errors-pictures", "caption": "Final errors on twenty classes of Tiny ImageNet against the share of the training images, 18 layers, equal iterations, as far as they are recorded. Points: means over seeds; bars: from the lowest seed to the highest."}, "image": {"alt": "Two panels of final error on pictures against the share of training images on a logarithmic axis, training error left and validation error right, with a line for the residual and one for the Highway net."}}
-comparison_plots.errors_by_fraction(picture_runs, logarithmic=False)
-plots.plt.show()
+compared = "highway" in set(picture_runs.family)
+if compared:
+    comparison_plots.errors_by_fraction(picture_runs, logarithmic=False)
+    plots.plt.show()
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-data-gaps-pictures", "caption": "The gap Highway − ResNet on twenty classes of Tiny ImageNet against the share of the training images, in points: means over paired seeds with 95 % intervals, as far as they are recorded. The line at zero is the ResNet."}, "image": {"alt": "Two panels of the gap between Highway and residual nets on pictures against the share of training images on a logarithmic axis, training error left and validation error right, with intervals, and a line at zero."}}
-comparison_plots.gaps_by_fraction(sizes["pictures_"])
-plots.plt.show()
+if compared:
+    comparison_plots.gaps_by_fraction(sizes["pictures_"])
+    plots.plt.show()
 
 # %% tags=["hide-input"]
-tables.show(tables.data_size_gaps(sizes["pictures_"]))
+tables.show(tables.data_size_gaps(sizes["pictures_"])) if compared else None
 
 # %% tags=["hide-input"]
-tables.show(tables.data_size_slopes(sizes["pictures_"], FRACTIONS))
+tables.show(tables.data_size_slopes(sizes["pictures_"], FRACTIONS)) if compared else None
 
 # %% tags=["hide-cell"]
-tables.show(tables.arms(picture_runs))
+tables.show(tables.arms(picture_runs)) if compared else None
 
 # %% [markdown]
 # ## Tiny ImageNet in full

@@ -115,9 +115,7 @@ def leader_first() -> Iterator[None]:
 
 def parallel(model: nn.Module) -> nn.Module:
     """``model``, its gradients averaged over the processes in every backward pass."""
-    if processes() == 1:
-        return model
-    return DistributedDataParallel(model, broadcast_buffers=False)  # see average_statistics
+    return DistributedDataParallel(model) if processes() > 1 else model
 
 
 def share(items: Tensor) -> Tensor:
@@ -142,7 +140,11 @@ def leaders(tensor: Tensor) -> Tensor:
 
 
 def average_statistics(model: nn.Module) -> None:
-    """Average the statistics of batch normalisation, of which each process has its own."""
+    """Make the statistics of batch normalisation the same in all processes.
+
+    Every forward pass of a training begins with the leader's and adds those of each one's share of
+    the batch: here the shares are averaged.
+    """
     for buffer in model.buffers():
         if buffer.is_floating_point():
             buffer.copy_(total(buffer) / processes())
