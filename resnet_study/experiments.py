@@ -106,23 +106,27 @@ class Experiment:
         runs_dir: Path = paths.RUNS,
         recipe: str | None = None,
         seeds: Iterable[int] | None = None,
-        **changes: object,
     ) -> list[Path]:
         """Paths of the experiment's records that are there and up to date, perhaps none.
 
         Raises:
             RecordError: if one is damaged.
         """
-        runs = self.runs(recipe, seeds, **changes)
+        runs = self.runs(recipe, seeds)
         return [run.record_path(runs_dir) for run in runs if run.state(runs_dir) == "recorded"]
 
-    def records(self, runs_dir: Path = paths.RUNS, *which, **changes) -> list[Path]:
+    def records(
+        self,
+        runs_dir: Path = paths.RUNS,
+        recipe: str | None = None,
+        seeds: Iterable[int] | None = None,
+    ) -> list[Path]:
         """The same, for a chapter that cannot do without.
 
         Raises:
             RecordError: if there is none, or one is damaged.
         """
-        found = self.recorded(runs_dir, *which, **changes)
+        found = self.recorded(runs_dir, recipe, seeds)
         if not found:
             raise RecordError(f"no record of experiment {self.name} in {runs_dir}")
         return found

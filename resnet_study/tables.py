@@ -7,10 +7,10 @@ import pandas as pd
 
 from resnet_study import paths
 from resnet_study.benchmarks import LOOPS, load_speeds
-from resnet_study.effects import FIG2_EFFECTS, DataSize, Effect, verdict
+from resnet_study.effects import FIG2_EFFECTS, DataSize, Effect, gap, select, verdict
 from resnet_study.experiments import Experiment
 from resnet_study.records import read_record
-from resnet_study.statistics import Estimate, estimate, paired_difference
+from resnet_study.statistics import Estimate, estimate
 
 NETWORKS = {"plain": "plain", "residual": "ResNet", "highway": "Highway", "scaled": "scaled"}
 METRICS = {
@@ -90,14 +90,13 @@ def precisions(exact: pd.DataFrame, rounded: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for (family, depth), group in rounded.groupby(["family", "depth"]):
-        reference = exact[(exact.family == family) & (exact.depth == depth)]
-        errors = [t.set_index("seed").training_error.astype(float) for t in (reference, group)]
-        measured = paired_difference(errors[1], errors[0])
+        reference = select(exact, family, depth)
+        measured = gap(group, reference, "training_error")
         rows.append(
             {
                 "network": network(family, depth),
-                "float32, %": mean_and_deviation(estimate(errors[0])),
-                "bfloat16, %": mean_and_deviation(estimate(errors[1])),
+                "float32, %": mean_and_deviation(estimate(reference.training_error)),
+                "bfloat16, %": mean_and_deviation(estimate(group.training_error)),
                 "difference, points [95 % interval]": mean_and_interval(measured),
                 "n": measured.n,
             }
