@@ -52,7 +52,7 @@ def code_fingerprint() -> str:
     """SHA-256 of the source of the modules that decide a curve."""
     digest = hashlib.sha256()
     for name in TRAINING_CODE:
-        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+        digest.update((Path(__file__).parent / f"{name}.py").read_bytes())
     return digest.hexdigest()
 
 

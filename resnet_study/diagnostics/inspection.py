@@ -1,0 +1,77 @@
+"""What every diagnostic needs: the layers of a network, its mode, and leaving it as it was."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from resnet_study.errors import InputError
+
+NORMALISATIONS = nn.modules.batchnorm._NormBase
+WEIGHTED = (nn.Conv2d, nn.Linear)
+
+
+def weighted_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """Name to module of the convolutions and linear layers, in the order of their definition."""
+    return {name: part for name, part in model.named_modules() if isinstance(part, WEIGHTED)}
+
+
+def find_layers(model: nn.Module, names: Iterable[str]) -> dict[str, nn.Module]:
+    """The modules called ``names``, as ``named_modules`` has them.
+
+    Raises:
+        InputError: for a name that the model does not have.
+    """
+    parts = dict(model.named_modules())
+    names = list(names)
+    for name in names:
+        if name not in parts or not name:
+            known = ", ".join(part for part in weighted_layers(model))
+            raise InputError(f"the model has no layer {name!r}; accepted: such as {known}")
+    return {name: parts[name] for name in names}
+
+
+def require_batch(images: Tensor, labels: Tensor | None = None) -> None:
+    """Raise :class:`InputError` for an empty batch, or one of fewer labels than images."""
+    if len(images) == 0:
+        raise InputError("the batch is empty; accepted: one image or more")
+    if labels is not None and len(labels) != len(images):
+        raise InputError(f"{len(images)} images have {len(labels)} labels; accepted: one for each")
+
+
+def require_mode(model: nn.Module, *, training: bool) -> None:
+    """Raise :class:`InputError` if batch normalisation is in the other mode.
+
+    In training mode it uses the statistics of the batch, in evaluation mode running ones, which
+    mean nothing before training.
+    """
+    for name, part in model.named_modules():
+        if isinstance(part, NORMALISATIONS) and part.training != training:
+            found, wanted = ("evaluation", "train") if training else ("training", "eval")
+            raise InputError(
+                f"batch normalisation {name} is in {found} mode; accepted: model.{wanted}() first"
+            )
+
+
+@contextmanager
+def untouched(model: nn.Module) -> Iterator[None]:
+    """Within it ``model`` may be run and differentiated; afterwards it is as it was.
+
+    Gradients, running statistics and torch's random generator are put back, so that a diagnostic
+    in a callback does not change the training.
+    """
+    gradients = [parameter.grad for parameter in model.parameters()]
+    buffers = [buffer.clone() for buffer in model.buffers()]
+    state = torch.get_rng_state()
+    for parameter in model.parameters():
+        parameter.grad = None
+    try:
+        yield
+    finally:
+        for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+            parameter.grad = gradient
+        with torch.no_grad():
+            for buffer, kept in zip(model.buffers(), buffers, strict=True):
+                buffer.copy_(kept)
+        torch.set_rng_state(state)
