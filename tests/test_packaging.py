@@ -113,8 +113,10 @@ def test_contributing_gives_a_reason_for_each_dependency_and_no_other():
 
 def test_contributing_has_a_line_for_each_module_and_no_other():
     section = read("CONTRIBUTING.md").split("## The library\n")[1].split("\n## ")[0]
-    described = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
-    modules = {path.stem for path in (ROOT / "resnet_study").glob("[!_]*.py")}
+    described = re.findall(r"^\| `([\w.]+)` \|", section, re.MULTILINE)
+    library = ROOT / "resnet_study"
+    files = [path.relative_to(library) for path in library.rglob("[!_]*.py")]
+    modules = {".".join(path.with_suffix("").parts) for path in files}
     assert sorted(described) == sorted(modules)
 
 
