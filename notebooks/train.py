@@ -38,6 +38,7 @@ gate_normalised: Optional[bool] = None  # normalise before the sigmoid; no
 gate_relu: Optional[str] = None  # after the mix, or inside of H; after
 match: Optional[str] = None  # be as large as a residual net in: parameters, multiply_adds
 start: Optional[str] = None  # of a Highway net: drawn, or contained, as a residual net; drawn
+normalisation: Optional[str] = None  # batch, zero-gamma, skip-init, none; batch
 shortcut_scale: Optional[float] = None  # of a scaled net; 0.5
 branch_scale: Optional[float] = None  # of a scaled net; 0.5
 epochs: Optional[int] = None  # instead of the recipe's
@@ -81,6 +82,7 @@ run = make_run(
     gate_relu=gate_relu,
     match=match,
     start=start,
+    normalisation=normalisation,
     shortcut_scale=shortcut_scale,
     branch_scale=branch_scale,
 )

@@ -4,10 +4,15 @@ Reference: K. He, X. Zhang, S. Ren, J. Sun, "Deep residual learning for image
 recognition", arXiv 1512.03385, sections 3.2, 3.3 and 4.1.
 """
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 SHORTCUTS = ("A", "B", "C")
+# How signals are kept in bounds: batch normalisation; the same, with the last γ of each branch
+# starting at 0 (P. Goyal et al., arXiv 1706.02677, section 5.1); none, but a learnt factor on each
+# branch that starts at 0 (S. De, S. Smith, "SkipInit", arXiv 2002.10444); or none at all.
+NORMALISATIONS = ("batch", "zero-gamma", "skip-init", "none")
 
 
 def initialise(layer: nn.Conv2d) -> None:
@@ -15,15 +20,24 @@ def initialise(layer: nn.Conv2d) -> None:
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
 
 
-def convolution(channels_in: int, channels_out: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    """A convolution without bias (batch normalisation follows), "same" padding, He-initialised.
+def convolution(
+    channels_in: int, channels_out: int, kernel: int, stride: int = 1, bias: bool = False
+) -> nn.Conv2d:
+    """A convolution, "same" padding, He-initialised; a bias only where no normalisation follows.
 
     Initialised here and not by a sweep over the finished model, so that a block may start
     some of its parameters elsewhere.
     """
-    layer = nn.Conv2d(channels_in, channels_out, kernel, stride, padding=kernel // 2, bias=False)
+    layer = nn.Conv2d(channels_in, channels_out, kernel, stride, padding=kernel // 2, bias=bias)
     initialise(layer)
+    if bias:
+        nn.init.zeros_(layer.bias)
     return layer
+
+
+def has_batch_normalisation(normalisation: str) -> bool:
+    """Whether a net of one of ``NORMALISATIONS`` normalises batches."""
+    return normalisation in ("batch", "zero-gamma")
 
 
 class PaddedIdentity(nn.Module):
@@ -47,24 +61,54 @@ def make_shortcut(channels_in: int, channels_out: int, stride: int, option: str)
     return nn.Identity() if same_shape else PaddedIdentity(channels_in, channels_out, stride)
 
 
-class Branch(nn.Sequential):
-    """The residual function F of a block: conv–BN–ReLU–conv–BN, both convolutions 3×3."""
+class LearntFactor(nn.Module):
+    """x times a scalar that is learnt and starts at 0."""
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int):
+    def __init__(self):
         super().__init__()
-        self.conv1 = convolution(channels_in, channels_out, 3, stride)
-        self.bn1 = nn.BatchNorm2d(channels_out)
+        self.factor = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.factor * x
+
+
+class Branch(nn.Sequential):
+    """The residual function F of a block: conv–BN–ReLU–conv–BN, both convolutions 3×3.
+
+    Or what one of ``NORMALISATIONS`` has in place of BN.
+    """
+
+    def __init__(
+        self, channels_in: int, channels_out: int, stride: int, normalisation: str = "batch"
+    ):
+        super().__init__()
+        normalised = has_batch_normalisation(normalisation)
+        self.conv1 = convolution(channels_in, channels_out, 3, stride, bias=not normalised)
+        if normalised:
+            self.bn1 = nn.BatchNorm2d(channels_out)
         self.relu = nn.ReLU(inplace=True)
-        self.conv2 = convolution(channels_out, channels_out, 3)
-        self.bn2 = nn.BatchNorm2d(channels_out)
+        self.conv2 = convolution(channels_out, channels_out, 3, bias=not normalised)
+        if normalised:
+            self.bn2 = nn.BatchNorm2d(channels_out)
+        if normalisation == "zero-gamma":
+            nn.init.zeros_(self.bn2.weight)
+        elif normalisation == "skip-init":
+            self.factor = LearntFactor()
 
 
 class PlainBlock(nn.Module):
     """y = ReLU(F(x)): two layers of a plain net. ``shortcut`` is accepted and has no meaning."""
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int, shortcut: str):
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        stride: int,
+        shortcut: str,
+        normalisation: str = "batch",
+    ):
         super().__init__()
-        self.branch = Branch(channels_in, channels_out, stride)
+        self.branch = Branch(channels_in, channels_out, stride, normalisation)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.branch(x), inplace=True)
@@ -73,9 +117,16 @@ class PlainBlock(nn.Module):
 class ResidualBlock(nn.Module):
     """y = ReLU(F(x) + shortcut(x)); He et al. 2015, equations 1 and 2."""
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int, shortcut: str):
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        stride: int,
+        shortcut: str,
+        normalisation: str = "batch",
+    ):
         super().__init__()
-        self.branch = Branch(channels_in, channels_out, stride)
+        self.branch = Branch(channels_in, channels_out, stride, normalisation)
         self.shortcut = make_shortcut(channels_in, channels_out, stride, shortcut)
 
     def forward(self, x: Tensor) -> Tensor:

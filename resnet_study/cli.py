@@ -8,7 +8,7 @@ import click
 
 from resnet_study import archive as archives
 from resnet_study import paths
-from resnet_study.blocks import SHORTCUTS
+from resnet_study.blocks import NORMALISATIONS, SHORTCUTS
 from resnet_study.checkpoints import OutOfTime
 from resnet_study.distributed import AnotherProcessFailed, is_leader, speaks, under_torchrun
 from resnet_study.effects import FEWEST_SEEDS
@@ -47,6 +47,7 @@ def cli():
 @click.option("--gate-relu", help="after the mix, or inside of H. [after]")
 @click.option("--match", help="A residual net's parameters or multiply_adds, by narrower stages.")
 @click.option("--start", help="Of a Highway net: contained starts as a residual net. [drawn]")
+@click.option("--normalisation", help="batch, zero-gamma, skip-init, or none. [batch]")
 @click.option("--shortcut-scale", type=float, help="Of a scaled net. [0.5]")
 @click.option("--branch-scale", type=float, help="Of a scaled net. [0.5]")
 @click.option("--epochs", type=int, help="Instead of the recipe's.")
@@ -196,10 +197,11 @@ def unpack(archive, runs_dir):
 
 @cli.command(name="list")
 def list_():
-    """List recipes, families, shortcuts and experiments."""
+    """List recipes, families, shortcuts, normalisations and experiments."""
     click.echo(f"families: {', '.join(FAMILIES)}")
     click.echo("depths: 18, 34, and 6n+2 (8, 14, 20, …)")
     click.echo(f"shortcuts: {', '.join(SHORTCUTS)}")
+    click.echo(f"normalisations: {', '.join(NORMALISATIONS)}")
     click.echo("recipes:")
     for name, recipe in RECIPES.items():
         click.echo(f"  {name:18}{recipe.__doc__.splitlines()[0]}")

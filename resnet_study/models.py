@@ -16,7 +16,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from resnet_study.blocks import SHORTCUTS, PlainBlock, ResidualBlock, convolution
+from resnet_study.blocks import (
+    NORMALISATIONS,
+    SHORTCUTS,
+    PlainBlock,
+    ResidualBlock,
+    convolution,
+    has_batch_normalisation,
+)
 from resnet_study.errors import InputError, require_at_least, require_one_of
 from resnet_study.highway import Gates, ScaledBlock, Scales, draw_gates, make_highway_block
 
@@ -32,13 +39,27 @@ FAMILIES = {
 }
 
 
-def make_stem(kind: str, channels_in: int, width: int) -> nn.Sequential:
+def make_stem(kind: str, channels_in: int, width: int, normalised: bool = True) -> nn.Sequential:
     """7×7/2 convolution and 3×3/2 max-pool ("imagenet"), or one 3×3 convolution ("small")."""
-    if kind == "imagenet":
-        first, pool = convolution(channels_in, width, 7, 2), [nn.MaxPool2d(3, 2, padding=1)]
-    else:
-        first, pool = convolution(channels_in, width, 3), []
-    return nn.Sequential(first, nn.BatchNorm2d(width), nn.ReLU(inplace=True), *pool)
+    kernel, stride = (7, 2) if kind == "imagenet" else (3, 1)
+    return nn.Sequential(
+        convolution(channels_in, width, kernel, stride, bias=not normalised),
+        *([nn.BatchNorm2d(width)] if normalised else []),
+        nn.ReLU(inplace=True),
+        *([nn.MaxPool2d(3, 2, padding=1)] if kind == "imagenet" else []),
+    )
+
+
+def require_normalisation(family: str, shortcut: str, normalisation: str) -> None:
+    """Raise :class:`InputError` unless nets of ``family`` and ``shortcut`` can have it."""
+    require_one_of("normalisation", normalisation, NORMALISATIONS)
+    usual = {"plain": ("batch", "none"), "residual": NORMALISATIONS}.get(family, ("batch",))
+    require_one_of(f"normalisation of a {family} net", normalisation, usual)
+    if shortcut != "A" and not has_batch_normalisation(normalisation):
+        raise InputError(
+            f"shortcut {shortcut} has batch normalisation; accepted with normalisation "
+            f"{normalisation}: A"
+        )
 
 
 class Network(nn.Module):
@@ -46,7 +67,7 @@ class Network(nn.Module):
 
     Stage ``s`` (from 0) has ``widths[s]`` channels and halves the resolution in its
     first block, except stage 0. ``block`` makes a block from channels in and out, stride and
-    shortcut.
+    shortcut; ``normalised`` is the stem's.
     """
 
     def __init__(
@@ -59,9 +80,10 @@ class Network(nn.Module):
         channels: int,
         stem: str,
         shortcut: str,
+        normalised: bool = True,
     ):
         super().__init__()
-        self.stem = make_stem(stem, channels, widths[0])
+        self.stem = make_stem(stem, channels, widths[0], normalised)
         self.stages = nn.ModuleList()
         channels_in = widths[0]
         for index, (length, channels_out) in enumerate(zip(blocks_per_stage, widths, strict=True)):
@@ -116,6 +138,7 @@ def build_model(
     shortcut: str = "A",
     gates: Gates | None = None,
     scales: Scales | None = None,
+    normalisation: str = "batch",
 ) -> Network:
     """Build a network with the current state of torch's random generator.
 
@@ -130,13 +153,17 @@ def build_model(
         shortcut: one of ``SHORTCUTS``; a plain net has none.
         gates: of the Highway family; its defaults if not given.
         scales: of the scaled family; its defaults if not given.
+        normalisation: one of ``NORMALISATIONS`` of ``blocks``; Highway and scaled nets have
+            "batch" alone, plain ones also "none".
 
     Raises:
-        InputError: for a family, depth, stem, shortcut or width that does not exist.
+        InputError: for a family, depth, stem, shortcut, width or normalisation that does not
+            exist.
     """
     require_one_of("family", family, FAMILIES)
     require_one_of("stem", stem, STEMS)
     require_one_of("shortcut", shortcut, SHORTCUTS)
+    require_normalisation(family, shortcut, normalisation)
     lengths = stage_lengths(depth)
     if width is None:
         width = 64 if depth in FOUR_STAGES else 16
@@ -148,6 +175,8 @@ def build_model(
         block = partial(block, gates=gates or Gates())
     elif family == "scaled":
         block = partial(block, scales=scales or Scales())
+    else:
+        block = partial(block, normalisation=normalisation)
     model = Network(
         block,
         lengths,
@@ -156,6 +185,7 @@ def build_model(
         channels=channels,
         stem=stem,
         shortcut=shortcut,
+        normalised=has_batch_normalisation(normalisation),
     )
     draw_gates(model)
     return model

@@ -2,7 +2,9 @@
 
 import hashlib
 import platform
+import resource
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -68,6 +70,22 @@ def device_name(device: torch.device) -> str:
     return platform.processor() or platform.machine()
 
 
+def describe_device(device: torch.device) -> dict:
+    """Type and name; of a CPU also the instructions torch uses, which decide how sums round."""
+    found = {"type": device.type, "name": device_name(device)}
+    if device.type == "cpu":
+        found["instructions"] = torch.backends.cpu.get_cpu_capability()
+    return found
+
+
+def peak_memory(device: torch.device) -> int:
+    """Most bytes so far: allocated on a GPU, or of this process with all its libraries on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024  # in which getrusage counts
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
 def describe(device: torch.device) -> dict:
     """Provenance of a run that starts now on ``device``."""
     return {
@@ -75,7 +93,7 @@ def describe(device: torch.device) -> dict:
         "code": code_fingerprint(),
         "python": platform.python_version(),
         "packages": {name: metadata.version(name) for name in PACKAGES},
-        "device": {"type": device.type, "name": device_name(device)},
+        "device": describe_device(device),
         "threads": torch.get_num_threads(),
         "processes": processes(),
     }

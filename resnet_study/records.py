@@ -93,6 +93,7 @@ def _labels(record: dict) -> dict:
         "fraction": config["recipe"].get("fraction", 1.0),
         "match": config.get("match"),
         "start": config.get("start", "drawn"),
+        "normalisation": config.get("normalisation", "batch"),
         **{f"gate_{name}": value for name, value in gates.items()},
     }
 
@@ -115,6 +116,7 @@ def load_runs(records: Iterable[Path]) -> pd.DataFrame:
                 "multiply_adds": record["multiply_adds"],
                 "seconds": record["seconds"],
                 "images_per_second": record["images_per_second"],
+                "peak_memory": record.get("peak_memory"),  # a record may be older
                 "device": provenance["device"]["name"],
                 "torch": provenance["packages"]["torch"],
                 "commit": provenance["commit"],

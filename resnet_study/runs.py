@@ -28,6 +28,7 @@ from resnet_study.models import (
     build_model,
     count_multiply_adds,
     count_parameters,
+    require_normalisation,
     stage_lengths,
 )
 from resnet_study.recipes import Recipe, changes_of
@@ -47,6 +48,7 @@ class Run:
     depth and the recipe's width in ``"parameters"`` or ``"multiply_adds"``, and it may ``start``
     as usual, ``"drawn"``, or ``"contained"``: as the function that the untrained residual net of
     this seed is, see :mod:`resnet_study.containment`. The gates are then those of T = ½.
+    ``normalisation`` is one of ``blocks.NORMALISATIONS``.
 
     Raises:
         InputError: for a value that does not exist.
@@ -61,6 +63,7 @@ class Run:
     scales: Scales | None = None
     match: str | None = None
     start: str = "drawn"
+    normalisation: str = "batch"
 
     def __post_init__(self):
         require_integers(depth=self.depth, seed=self.seed)
@@ -71,6 +74,7 @@ class Run:
             raise InputError(f"seed {self.seed} is impossible; accepted: 0 to 2**63 − 1")
         if self.family == "plain" and self.shortcut != "A":
             raise InputError("a plain net has no shortcuts; leave the shortcut out")
+        require_normalisation(self.family, self.shortcut, self.normalisation)
         self._settle("gates", "highway", Gates)
         self._settle("scales", "scaled", Scales)
         if self.match is not None:
@@ -102,8 +106,8 @@ class Run:
     @property
     def changes(self) -> dict[str, object]:
         """Whatever departs from the recipe or the defaults, by the train notebook's parameters."""
-        own = {"shortcut": self.shortcut, "match": self.match, "start": self.start}
-        usual = {"shortcut": "A", "match": None, "start": "drawn"}
+        usual = {"shortcut": "A", "match": None, "start": "drawn", "normalisation": "batch"}
+        own = {name: getattr(self, name) for name in usual}
         if self.gates:
             own |= gate_parameters(self.gates)
             usual |= gate_parameters(Gates())
@@ -173,7 +177,7 @@ def scale_parameters(scales: Scales) -> dict[str, object]:
 def make_run(recipe: Recipe, family: str, depth: int, seed: int, **parameters: object) -> Run:
     """A :class:`Run` of the flat parameters that notebook and command line have.
 
-    Besides ``shortcut``, ``match`` and ``start`` these are ``gate_kernel``, …,
+    Besides ``shortcut``, ``match``, ``start`` and ``normalisation`` these are ``gate_kernel``, …,
     ``shortcut_scale`` and ``branch_scale``. None is the default.
 
     Raises:
@@ -308,7 +312,13 @@ def make_model(run: Run, data: Dataset) -> Network:
         resnet = build_model("residual", run.depth, width=width, channels=shape[0], **options)
         return contain(resnet, run.gates.kernel)
     return build_model(
-        run.family, run.depth, width=width, channels=shape[0], scales=run.scales, **options
+        run.family,
+        run.depth,
+        width=width,
+        channels=shape[0],
+        scales=run.scales,
+        normalisation=run.normalisation,
+        **options,
     )
 
 
@@ -333,6 +343,7 @@ def describe(run: Run, origin: dict, model: Network, data: Dataset, history: His
         "validation_images": len(data.validation),
         "seconds": round(history.seconds, 2),
         "images_per_second": round(images / history.seconds, 1),
+        "peak_memory": provenance.peak_memory(data.device),
         "diverged_at": history.diverged_at,
         "final": {
             "training_error": last.get("training_error"),

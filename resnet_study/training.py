@@ -6,7 +6,7 @@ Errors are percentages, losses are mean cross-entropies in nats.
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 
 import torch
@@ -60,7 +60,8 @@ class History:
 
 
 Callback = Callable[[nn.Module, Dataset, int], None]
-"""Called with model, data and iteration before the first step and after each evaluation."""
+"""Called with model, data and iteration before the first step, after each evaluation, and
+after the steps that ``train`` is given as ``moments``; it may switch the model's mode."""
 
 
 class Score:
@@ -341,6 +342,7 @@ def train(
     *,
     seed: int,
     callbacks: Iterable[Callback] = (),
+    moments: Collection[int] = (),
     checkpoint: Checkpoint | None = None,
     progress: bool = False,
 ) -> History:
@@ -348,6 +350,7 @@ def train(
 
     With a ``checkpoint`` it goes on from what is saved there, and saves itself there from
     time to time. A loss that is not finite ends the training and is told in the history.
+    ``moments`` are iterations after which callbacks are called besides their usual ones.
 
     Raises:
         OutOfTime: at the checkpoint's deadline; the training is saved.
@@ -376,14 +379,20 @@ def train(
         if stop:
             raise OutOfTime(f"stopped at iteration {training.step} of {training.steps}")
 
-    if training.step == 0:
+    def call_back() -> None:
         for callback in callbacks:
-            callback(model, data, 0)
+            callback(model, data, training.step)
+
+    if training.step == 0:
+        call_back()
     bar = tqdm(initial=training.step, total=training.steps, unit="step", disable=not progress)
     with bar:
         while not training.finished:
             for images, labels in training.rest_of_epoch():
                 training.learn(images, labels)
+                if training.step in moments and training.step % training.batches_per_epoch:
+                    call_back()
+                    training.network.train()
                 bar.update()
                 keep()
             training.close_epoch()
@@ -393,8 +402,7 @@ def train(
             bar.set_postfix_str(
                 f"training {last.training_error:.1f} %, validation {last.validation_error:.1f} %"
             )
-            for callback in callbacks:
-                callback(model, data, training.step)
+            call_back()
             keep()
     if not training.diverged:
         training.history.clean_training_error, _ = evaluate(model, data, "train", recipe)

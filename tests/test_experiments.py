@@ -90,6 +90,10 @@ def test_runs_of_a_grid_have_names_of_their_own():
         ({"match": "parameters"}, "residual net has no gates to match"),
         ({"start": "contained"}, "residual net contains no residual net; accepted: highway"),
         ({"family": "highway", "start": "contained"}, "contained start .*gates of bias 0"),
+        ({"normalisation": "layer"}, "'layer'.*accepted: batch, zero-gamma, skip-init, none"),
+        ({"family": "plain", "normalisation": "skip-init"}, "plain net.*accepted: batch, none"),
+        ({"family": "highway", "normalisation": "none"}, "highway net.*accepted: batch"),
+        ({"shortcut": "B", "normalisation": "none"}, "accepted with normalisation none: A"),
         ({"start": "middle"}, "'middle'.*accepted: drawn, contained"),
         ({"family": "highway", "match": "size"}, "'size'.*accepted: parameters, multiply_adds"),
     ],
@@ -141,6 +145,7 @@ def test_scaled_and_matched_runs_come_back_from_their_config_and_their_changes()
         ("highway", {"match": "parameters", "gate_bias": -1.0}),
         ("highway", {"shortcut": "B", "fraction": 0.1}),
         ("highway", {"start": "contained", "gate_kernel": 1, "gate_bias": 0.0}),
+        ("residual", {"normalisation": "skip-init"}),
     ):
         fraction = {"fraction": changes.pop("fraction", None)}
         run = make_run(get_recipe("digits", **fraction), family, 18, 0, **changes)
@@ -154,7 +159,7 @@ def test_scaled_and_matched_runs_come_back_from_their_config_and_their_changes()
 def test_a_record_from_before_there_were_gates_is_of_the_same_run(family):
     run = Run(get_recipe("digits"), family, 18, 0)
     config = run.config
-    for name in ("gates", "scales", "match", "start"):
+    for name in ("gates", "scales", "match", "start", "normalisation"):
         del config[name]
     del config["recipe"]["fraction"]
     assert run_from_config(config) == run
@@ -252,6 +257,7 @@ def test_a_record_tells_the_run_and_where_it_comes_from(tiny_record, tiny_run):
     assert record["provenance"]["threads"] == 1
     assert record["provenance"]["packages"].keys() >= {"torch", "numpy", "scikit-learn"}
     assert record["images_per_second"] > 0
+    assert 1e8 < record["peak_memory"] < 1e11  # bytes: torch alone takes hundreds of megabytes
     assert record["curve"]["iteration"] == [23]
     assert record["diverged_at"] is None
     assert all(0 <= error <= 100 for error in record["final"].values())

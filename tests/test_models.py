@@ -136,6 +136,31 @@ def test_blocks_end_in_a_relu(family):
         assert output.min() == 0
 
 
+@pytest.mark.parametrize("normalisation", ["zero-gamma", "skip-init"])
+def test_branches_that_start_at_zero_leave_the_input_as_it_is(normalisation):
+    model = build_model("residual", 8, classes=10, stem="small", normalisation=normalisation)
+    _, stages = model(torch.randn(2, 3, 16, 16), return_stages=True)
+    assert stages["stem"].any()
+    assert torch.equal(stages["stage1"], stages["stem"])
+
+
+@pytest.mark.parametrize(
+    ("family", "normalisation"),
+    [("plain", "none"), ("residual", "none"), ("residual", "skip-init")],
+)
+def test_a_net_without_batch_normalisation_has_biases_instead(family, normalisation):
+    model = build_model(family, 18, classes=10, normalisation=normalisation)
+    assert not any(isinstance(part, nn.BatchNorm2d) for part in model.modules())
+    convolutions = [part for part in model.modules() if isinstance(part, nn.Conv2d)]
+    assert len(convolutions) == 17
+    assert all(part.bias is not None and not part.bias.any() for part in convolutions)
+    usual = build_model(family, 18, classes=10)
+    # γ and β of each normalisation against one bias, and a factor for each of eight branches.
+    channels = sum(part.out_channels for part in convolutions)
+    factors = 8 if normalisation == "skip-init" else 0
+    assert count_parameters(usual) - count_parameters(model) == channels - factors
+
+
 def test_plain_and_residual_nets_of_one_seed_start_from_the_same_weights():
     models = []
     for family in ("plain", "residual"):

@@ -340,5 +340,6 @@ def test_the_first_epoch_of_a_committed_curve_comes_back(family, tmp_path):
     whole = Run(get_recipe("digits"), family, 18, seed=0)
     fresh = read_record(perform(again, device="cpu", runs_dir=tmp_path))["curve"]
     committed = read_record(whole.record_path())["curve"]
-    # Another processor rounds otherwise, and that grows with every step: no equality here.
-    assert fresh["training_loss"][0] == pytest.approx(committed["training_loss"][0], rel=0.02)
+    # Another processor rounds otherwise, and within five steps that moves a loss by per cents, as
+    # another seed does: no equality here, but far from the 2.3 nats of a net that learns nothing.
+    assert fresh["training_loss"][0] == pytest.approx(committed["training_loss"][0], rel=0.1)

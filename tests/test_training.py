@@ -182,11 +182,24 @@ def test_callbacks_are_called_before_the_first_step_and_at_each_evaluation(datas
     assert calls == [(0, 50, False), (PER_EPOCH, 50, True), (2 * PER_EPOCH, 50, True)]
 
 
+def test_callbacks_are_called_at_moments_too_and_once_where_both_fall_together(dataset):
+    calls = []
+    train(
+        _model(),
+        dataset,
+        RECIPE,
+        seed=0,
+        callbacks=[lambda model, data, iteration: calls.append(iteration)],
+        moments=(1, PER_EPOCH, PER_EPOCH + 2, 100),
+    )
+    assert calls == [0, 1, PER_EPOCH, PER_EPOCH + 2, 2 * PER_EPOCH]
+
+
 def test_watching_a_training_does_not_change_it(dataset):
     def switch_mode(model, data, iteration):
         model.eval()
 
-    watched = train(_model(), dataset, RECIPE, seed=0, callbacks=[switch_mode])
+    watched = train(_model(), dataset, RECIPE, seed=0, callbacks=[switch_mode], moments=(1, 2))
     assert watched == train(_model(), dataset, RECIPE, seed=0)
 
 
