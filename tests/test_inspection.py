@@ -10,6 +10,7 @@ from resnet_study.diagnostics.inspection import (
     require_batch,
     require_mode,
     untouched,
+    watched,
     weighted_layers,
 )
 from resnet_study.errors import InputError
@@ -71,3 +72,13 @@ def test_a_model_is_left_untouched(model):
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
     assert all(torch.equal(p.grad, g) for p, g in zip(model.parameters(), gradients, strict=True))
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_watched_layers_show_their_output_before_it_is_overwritten_and_only_within():
+    model = nn.Sequential(nn.Linear(3, 3), nn.ReLU(inplace=True))
+    smallest = []
+    with watched({"first": model[0]}, lambda name, h: smallest.append((name, h.min().item()))):
+        model(torch.randn(20, 3))
+    model(torch.randn(20, 3))
+    [(name, value)] = smallest
+    assert name == "first" and value < 0

@@ -1,6 +1,6 @@
 """What every diagnostic needs: the layers of a network, its mode, and leaving it as it was."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -75,3 +75,22 @@ def untouched(model: nn.Module) -> Iterator[None]:
             for buffer, kept in zip(model.buffers(), buffers, strict=True):
                 buffer.copy_(kept)
         torch.set_rng_state(state)
+
+
+@contextmanager
+def watched(layers: dict[str, nn.Module], see: Callable[[str, Tensor], None]) -> Iterator[None]:
+    """Within it ``see`` is given name and output of each of ``layers`` as soon as it has run.
+
+    What follows may overwrite an output, as a ReLU in place does, so ``see`` measures it at once or
+    puts a hook on it; a tensor that it keeps may change.
+    """
+
+    def show(name: str, layer: nn.Module):
+        return layer.register_forward_hook(lambda part, given, output: see(name, output))
+
+    handles = [show(name, layer) for name, layer in layers.items()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
