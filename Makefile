@@ -6,11 +6,11 @@ KILLS ?= 50
 PORT ?= 8000
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-NOTEBOOKS := train fig2 reproduction speed highway containment data_size gates
+NOTEBOOKS := train fig2 reproduction speed highway containment data_size gates multiplication
 # Hooks find their tools in the environment. One that mends a file fails; run again, it passes.
 HOOKS := PATH="$$(cd $(BIN) && pwd):$$PATH" pre-commit run
 
-.PHONY: help setup reproduce book serve test lint records highway notebooks benchmark killing clean
+.PHONY: help setup reproduce book serve test lint records highway measurements notebooks benchmark killing clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -47,6 +47,9 @@ highway: setup  ## train what is missing of the Highway experiments, the full gr
 	@for grid in 'highway digits' 'containment digits' 'data-size digits' \
 	  'highway tiny-imagenet-20' 'data-size tiny-imagenet-20'; do set -- $$grid; \
 	  $(BIN)/resnet-study run --experiment $$1 --recipe $$2 --device cpu || exit 1; done
+
+measurements: setup  ## look inside networks where that is not recorded (data/measurements)
+	@$(BIN)/resnet-study measure
 
 notebooks: setup  ## execute the committed notebooks again, from the committed records
 	@$(HOOKS) --files notebooks/* >/dev/null || $(HOOKS) --files notebooks/*

@@ -14,6 +14,7 @@ from resnet_study.distributed import AnotherProcessFailed, is_leader, speaks, un
 from resnet_study.effects import FEWEST_SEEDS
 from resnet_study.errors import InputError
 from resnet_study.experiments import EXPERIMENTS, get_experiment, parse_seeds
+from resnet_study.measurements import MEASUREMENTS, get_measurement
 from resnet_study.models import FAMILIES
 from resnet_study.queue import Place, default_jobs, parse_duration, train_missing
 from resnet_study.recipes import RECIPES, get_recipe
@@ -162,7 +163,7 @@ def reproduce(seeds, jobs):
 def status(experiment, recipe, seeds, runs_dir):
     """Say what is recorded, part-trained, missing or stale.
 
-    Of all experiments in short, or of EXPERIMENT run by run.
+    Of all experiments and measurements in short, or of EXPERIMENT run by run.
     """
     chosen = [get_experiment(experiment)] if experiment else EXPERIMENTS.values()
     for each in chosen:
@@ -176,6 +177,22 @@ def status(experiment, recipe, seeds, runs_dir):
             click.echo(f"{each.name} on {name}, {len(runs)} runs: {counts}")
             for run, state in states.items() if experiment else ():
                 click.echo(f"  {state:12}  {run}")
+    if experiment is None:
+        for measurement in MEASUREMENTS.values():
+            click.echo(f"measurement {measurement.name}: {measurement.state()}")
+
+
+@cli.command()
+@click.argument("names", nargs=-1)
+@click.option("--overwrite", is_flag=True, help="Measure again what is recorded already.")
+def measure(names, overwrite):
+    """Look inside networks and write what is found; NAMES of measurements, or all."""
+    for measurement in [get_measurement(name) for name in names or MEASUREMENTS]:
+        if overwrite or measurement.state() != "recorded":
+            click.echo(f"measuring {measurement.name}")
+            click.echo(f"recorded: {measurement.record()}")
+        else:
+            click.echo(f"recorded already: {measurement.path()} (--overwrite measures again)")
 
 
 @cli.command()
@@ -197,7 +214,7 @@ def unpack(archive, runs_dir):
 
 @cli.command(name="list")
 def list_():
-    """List recipes, families, shortcuts, normalisations and experiments."""
+    """List recipes, families, shortcuts, normalisations, experiments and measurements."""
     click.echo(f"families: {', '.join(FAMILIES)}")
     click.echo("depths: 18, 34, and 6n+2 (8, 14, 20, …)")
     click.echo(f"shortcuts: {', '.join(SHORTCUTS)}")
@@ -208,6 +225,9 @@ def list_():
     click.echo("experiments:")
     for name, experiment in EXPERIMENTS.items():
         click.echo(f"  {name:18}{experiment.question}")
+    click.echo("measurements:")
+    for name, measurement in MEASUREMENTS.items():
+        click.echo(f"  {name:18}{measurement.question}")
 
 
 @cli.command()

@@ -261,6 +261,32 @@ def gates(summary: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def multiplication(growth: pd.DataFrame) -> pd.DataFrame:
+    """One row a net: the table ``growth`` of :func:`resnet_study.multiplication.measure` as text.
+
+    With columns ``reading`` and ``fits``, what the rules of that module say of it.
+    """
+    return pd.DataFrame(
+        {
+            "activation": growth.activation,
+            "variance": growth.initialisation.map({"lecun": "1/N", "he": "2/N"}),
+            "BN": growth.normalised.map({False: "no", True: "yes"}),
+            "shortcuts": growth.shortcut.map({False: "no", True: "yes"}),
+            "factor a layer [95 % interval]": [
+                f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+                for mean, low, high in zip(
+                    growth.factor_mean, growth.factor_low, growth.factor_high, strict=True
+                )
+            ],
+            "in total": [f"{10**decades:.1e}".replace("-", "−") for decades in growth.decades_mean],
+            "n": growth.factor_n,
+            "law": growth.law,
+            "reading": growth.reading,
+            "fits the post": growth.fits.map({False: "no", True: "yes"}),
+        }
+    )
+
+
 def containment_gaps(table: pd.DataFrame) -> pd.DataFrame:
     """A table of :func:`resnet_study.effects.containment_gaps` as text."""
     return pd.DataFrame(

@@ -23,6 +23,7 @@ COMMITTED = (
     "containment",
     "data_size",
     "gates",
+    "multiplication",
     "reproduction",
     "speed",
     "train",

@@ -1,0 +1,114 @@
+"""Measurements: pipeline steps that look inside networks, each one sealed JSON file of tables.
+
+Training writes records of runs; a measurement writes what only the network itself can tell, as
+weights are not kept. Figure notebooks read the tables.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from resnet_study import multiplication, paths, provenance
+from resnet_study.errors import require_one_of
+from resnet_study.files import require_writable
+from resnet_study.records import RecordError, read_record, write_record
+
+DIGITS = 6  # significant ones that a file keeps
+
+Tables = dict[str, pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A step: its settings, and what they are given to. ``measure`` returns tables by name."""
+
+    name: str
+    question: str
+    settings: dict
+    measure: Callable[..., Tables]
+
+    def path(self, folder: Path = paths.MEASUREMENTS) -> Path:
+        return Path(folder) / f"{self.name}.json"
+
+    def state(self, folder: Path = paths.MEASUREMENTS) -> str:
+        """``recorded``, ``missing``, or ``stale``: recorded with other settings.
+
+        Raises:
+            RecordError: if the file is damaged.
+        """
+        path = self.path(folder)
+        if not path.exists():
+            return "missing"
+        return "recorded" if read_record(path).get("settings") == self.settings else "stale"
+
+    def record(self, folder: Path = paths.MEASUREMENTS) -> Path:
+        """Measure, on the CPU and one thread, and write the file; returns its path.
+
+        Raises:
+            InputError: if ``folder`` cannot be written.
+        """
+        require_writable(Path(folder))
+        torch.set_num_threads(1)
+        device = torch.device("cpu")
+        clock = time.perf_counter()
+        origin = provenance.describe(device)
+        tables = self.measure(**self.settings)
+        content = {
+            "measurement": self.name,
+            "settings": self.settings,
+            "provenance": origin,
+            "seconds": round(time.perf_counter() - clock, 2),
+            "peak_memory": provenance.peak_memory(device),
+            "tables": {name: _columns(table) for name, table in tables.items()},
+        }
+        write_record(self.path(folder), content)
+        return self.path(folder)
+
+    def tables(self, folder: Path = paths.MEASUREMENTS) -> Tables:
+        """The recorded tables by name.
+
+        Raises:
+            RecordError: if they are missing, damaged, or of other settings.
+        """
+        state = self.state(folder)
+        if state != "recorded":
+            raise RecordError(
+                f"measurement {self.name} in {folder} is {state}; "
+                f"accepted: after resnet-study measure {self.name}"
+            )
+        found = read_record(self.path(folder))["tables"]
+        return {name: pd.DataFrame(columns) for name, columns in found.items()}
+
+
+def _columns(table: pd.DataFrame) -> dict[str, list]:
+    """A table as JSON has it: no NaN and no infinity, floats with ``DIGITS`` significant digits."""
+
+    def plain(value: object) -> object:
+        if isinstance(value, float):
+            return float(f"{value:.{DIGITS}g}") if abs(value) < float("inf") else None
+        return value
+
+    return {name: [plain(value) for value in table[name].tolist()] for name in table}
+
+
+MEASUREMENTS = {
+    measurement.name: measurement
+    for measurement in (
+        Measurement(
+            name="multiplication",
+            question="Do gradients vanish or explode when layers multiply? (C2)",
+            settings=multiplication.SETTINGS,
+            measure=multiplication.measure,
+        ),
+    )
+}
+
+
+def get_measurement(name: str) -> Measurement:
+    """The measurement called ``name``; InputError for an unknown one."""
+    require_one_of("measurement", name, MEASUREMENTS)
+    return MEASUREMENTS[name]

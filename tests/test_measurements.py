@@ -1,0 +1,82 @@
+"""Measurements: written whole, sealed, read back, and refused when they are not what they say."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from resnet_study.errors import InputError
+from resnet_study.measurements import MEASUREMENTS, Measurement, get_measurement
+from resnet_study.records import RecordError, read_record
+
+TABLE = pd.DataFrame({"layer": ["a", "b"], "norm": [1.23456789, np.inf], "n": [3, 4]})
+STEP = Measurement("step", "What?", {"n": 2}, lambda n: {"norms": TABLE.head(n)})
+every_measurement = pytest.mark.parametrize("name", MEASUREMENTS)
+
+
+def test_tables_come_back_with_six_digits_and_nothing_where_there_is_no_number(tmp_path):
+    STEP.record(tmp_path)
+    table = STEP.tables(tmp_path)["norms"]
+    assert table.layer.tolist() == ["a", "b"] and table.n.tolist() == [3, 4]
+    assert table.norm[0] == 1.23457 and np.isnan(table.norm[1])
+
+
+def test_a_file_names_settings_provenance_time_and_memory(tmp_path):
+    content = read_record(STEP.record(tmp_path))
+    assert content["settings"] == {"n": 2} and content["measurement"] == "step"
+    assert {"commit", "code", "packages", "device"} <= set(content["provenance"])
+    assert content["provenance"]["device"]["instructions"]
+    assert content["seconds"] >= 0 and content["peak_memory"] > 1e8
+
+
+def test_a_measurement_is_missing_recorded_or_stale(tmp_path):
+    assert STEP.state(tmp_path) == "missing"
+    STEP.record(tmp_path)
+    assert STEP.state(tmp_path) == "recorded"
+    other = replace(STEP, settings={"n": 1})
+    assert other.state(tmp_path) == "stale"
+    with pytest.raises(RecordError, match="is stale; accepted: after resnet-study measure step"):
+        other.tables(tmp_path)
+
+
+def test_an_altered_file_is_refused(tmp_path):
+    path = STEP.record(tmp_path)
+    path.write_text(path.read_text().replace("1.23457", "1.33457"))
+    with pytest.raises(RecordError, match="was altered"):
+        STEP.tables(tmp_path)
+
+
+def test_a_step_that_fails_leaves_nothing(tmp_path):
+    def fail():
+        raise InputError("no")
+
+    with pytest.raises(InputError):
+        Measurement("broken", "", {}, fail).record(tmp_path / "new")
+    assert not list((tmp_path / "new").glob("*"))
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_measured(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot write into"):
+        STEP.record(tmp_path / "file")
+
+
+def test_an_unknown_measurement_is_refused_and_known_ones_are_named():
+    with pytest.raises(InputError, match="'norm'.*accepted: multiplication"):
+        get_measurement("norm")
+
+
+@every_measurement
+def test_every_measurement_is_recorded_from_a_commit(name):
+    measurement = MEASUREMENTS[name]
+    assert measurement.state() == "recorded"
+    commit = read_record(measurement.path())["provenance"]["commit"]
+    assert len(commit) == 40 and "+" not in commit
+
+
+@every_measurement
+def test_settings_are_what_json_has(name):
+    settings = MEASUREMENTS[name].settings
+    assert json.loads(json.dumps(settings)) == settings
