@@ -272,17 +272,17 @@ def multiplication(growth: pd.DataFrame) -> pd.DataFrame:
             "variance": growth.initialisation.map({"lecun": "1/N", "he": "2/N"}),
             "BN": growth.normalised.map({False: "no", True: "yes"}),
             "shortcuts": growth.shortcut.map({False: "no", True: "yes"}),
-            "factor a layer [95 % interval]": [
+            "reading": growth.reading,
+            "fits the post": growth.fits.map({False: "no", True: "yes"}),
+            "factor a layer [95 %]": [
                 f"{mean:.3f} [{low:.3f}, {high:.3f}]"
                 for mean, low, high in zip(
                     growth.factor_mean, growth.factor_low, growth.factor_high, strict=True
                 )
             ],
             "in total": [f"{10**decades:.1e}".replace("-", "−") for decades in growth.decades_mean],
-            "n": growth.factor_n,
             "law": growth.law,
-            "reading": growth.reading,
-            "fits the post": growth.fits.map({False: "no", True: "yes"}),
+            "n": growth.factor_n.astype(int),
         }
     )
 
