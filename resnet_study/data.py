@@ -15,6 +15,7 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
+from torch.nn import functional as F
 
 from resnet_study import paths
 from resnet_study.augmentation import Augmentation, colour_axes, colour_moments
@@ -238,14 +239,21 @@ def _torchvision(name: str) -> Callable[[Path], tuple[Images, Images]]:
     return load
 
 
-def _tiny_imagenet(every: int) -> Callable[[Path], tuple[Images, Images]]:
-    """A loader for Tiny ImageNet, all of it or every tenth class."""
+def _tiny_imagenet(every: int, halved: bool = False) -> Callable[[Path], tuple[Images, Images]]:
+    """A loader for Tiny ImageNet, all of it or every tenth class, perhaps at half the side."""
 
     def load(data_dir: Path) -> tuple[Images, Images]:
         parts = load_tiny_imagenet(data_dir, every)
-        return Images(*parts[:2]), Images(*parts[2:])
+        sets = Images(*parts[:2]), Images(*parts[2:])
+        return tuple(Images(halve(s.images), s.labels) for s in sets) if halved else sets
 
     return load
+
+
+def halve(images: Tensor) -> Tensor:
+    """uint8 (N, C, H, W) to uint8 (N, C, H/2, W/2): rounded means of 2×2 pixels."""
+    means = [F.avg_pool2d(part.float(), 2) for part in images.split(1000)]
+    return torch.cat([part.round().to(torch.uint8) for part in means])
 
 
 # Sets that live whole on the device.
@@ -256,6 +264,7 @@ RESIDENT: dict[str, Callable[[Path], tuple[Images, Images | None]]] = {
     "cifar100": _torchvision("CIFAR100"),
     "tiny-imagenet": _tiny_imagenet(every=1),
     "tiny-imagenet-20": _tiny_imagenet(every=10),
+    "tiny-imagenet-32": _tiny_imagenet(every=1, halved=True),
 }
 DATA_SETS = (*RESIDENT, "imagenet")
 

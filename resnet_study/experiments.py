@@ -33,7 +33,8 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 class Arm:
     """A network of an experiment, and how it departs from the recipe; one run for each seed.
 
-    ``rate`` is a factor on the recipe's rate, ``fraction`` that of the training images.
+    ``rate``, ``epochs`` and ``width`` are factors on the recipe's, ``fraction`` on the training
+    images.
     """
 
     family: str
@@ -44,23 +45,28 @@ class Arm:
     rate: float = 1.0
     fraction: float = 1.0
     precision: str | None = None  # instead of the recipe's
+    epochs: int = 1
+    width: int = 1
+    normalisation: str = "batch"
 
     def run(self, recipe: Recipe, seed: int) -> Run:
         """This network trained by ``recipe``; a rate with a factor has three digits."""
+        changes = {"epochs": recipe.epochs * self.epochs, "width": recipe.width * self.width}
         if self.rate != 1:
-            recipe = replace(recipe, rate=float(f"{recipe.rate * self.rate:.3g}"))
+            changes["rate"] = float(f"{recipe.rate * self.rate:.3g}")
         if self.fraction != 1:
-            recipe = replace(recipe, fraction=self.fraction)
+            changes["fraction"] = self.fraction
         if self.precision:
-            recipe = replace(recipe, precision=self.precision)
+            changes["precision"] = self.precision
         return Run(
-            recipe,
+            replace(recipe, **changes),
             self.family,
             self.depth,
             seed,
             gates=self.gates,
             match=self.match,
             start=self.start,
+            normalisation=self.normalisation,
         )
 
 
@@ -204,6 +210,32 @@ def data_size_arms(
     )
 
 
+def depth_arms(depths: Iterable[int] = (20, 56, 110)) -> tuple[Arm, ...]:
+    """Plain and residual nets of the 6n+2 family."""
+    return tuple(Arm(family, depth) for depth in depths for family in ("plain", "residual"))
+
+
+def objection_arms() -> tuple[Arm, ...]:
+    """Fig. 2's nets with less of what one may blame for their failure, and with other means.
+
+    A tenth of the rate; three times the epochs; both; twice the width. Without batch normalisation,
+    and residual nets whose branches start at 0, with it and without.
+    """
+    others = (
+        {"rate": 0.1},
+        {"epochs": 3},
+        {"rate": 0.1, "epochs": 3},
+        {"width": 2},
+        {"normalisation": "none"},
+    )
+    starts = [
+        Arm("residual", depth, normalisation=normalisation)
+        for depth in (18, 34)
+        for normalisation in ("zero-gamma", "skip-init")
+    ]
+    return (*FIG2, *(replace(arm, **other) for arm in FIG2 for other in others), *starts)
+
+
 EXPERIMENTS = {
     experiment.name: experiment
     for experiment in (
@@ -247,6 +279,28 @@ EXPERIMENTS = {
                 "tiny-imagenet-20": Grid(data_size_arms(biases=(-2,)), seeds=(0, 1, 2)),
                 "tiny-imagenet": Grid(data_size_arms(biases=(-1, -2, -4)), seeds=(0, 1, 2)),
             },
+        ),
+        Experiment(
+            name="depth",
+            question="How far do plain and residual nets train as they get deeper? (C1)",
+            grids={
+                name: Grid(depth_arms(), seeds=(0, 1, 2)) for name in ("digits", "tiny-imagenet-32")
+            },
+        ),
+        Experiment(
+            name="thousand-layers",
+            question="Do nets of a thousand layers learn at all? (C1)",
+            grids={
+                "digits-narrow": Grid(
+                    (*depth_arms([1004]), Arm("residual", 1004, normalisation="zero-gamma")),
+                    seeds=(0,),
+                )
+            },
+        ),
+        Experiment(
+            name="objections",
+            question="Is it only the shortcut, or rate, length, width, normalisation, start? (C3)",
+            grids={"digits": Grid(objection_arms(), seeds=(0, 1, 2))},
         ),
     )
 }

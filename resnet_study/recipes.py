@@ -88,6 +88,11 @@ def digits() -> Recipe:
     )
 
 
+def digits_narrow() -> Recipe:
+    """The digits recipe at half the width, for nets of a thousand layers."""
+    return replace(digits(), name="digits-narrow", width=8)
+
+
 def cifar10() -> Recipe:
     """He et al. 2015, section 4.2: 64,000 iterations of 128 images are 182 epochs of 45,000."""
     return Recipe(
@@ -184,10 +189,23 @@ def tiny_imagenet_20() -> Recipe:
     )
 
 
+def tiny_imagenet_32() -> Recipe:
+    """The CIFAR-10 recipe on Tiny ImageNet at 32×32 pixels, for as many iterations."""
+    return replace(
+        cifar10(),
+        name="tiny-imagenet-32",
+        data="tiny-imagenet-32",
+        held_out=0,
+        epochs=82,
+        precision="tensorfloat32",
+    )
+
+
 RECIPES = {
     recipe().name: recipe
     for recipe in (
         digits,
+        digits_narrow,
         cifar10,
         cifar10_110,
         cifar10_final,
@@ -196,6 +214,7 @@ RECIPES = {
         imagenet,
         tiny_imagenet,
         tiny_imagenet_20,
+        tiny_imagenet_32,
     )
 }
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 from conftest import files_below
 
-from resnet_study.blocks import SHORTCUTS
+from resnet_study.blocks import NORMALISATIONS, SHORTCUTS
 from resnet_study.experiments import EXPERIMENTS
+from resnet_study.measurements import MEASUREMENTS
 from resnet_study.models import FAMILIES
 from resnet_study.recipes import RECIPES
 from resnet_study.records import read_record
@@ -256,11 +257,11 @@ def test_status_tells_the_state_of_every_run(command, tmp_path, tiny_record):
 def test_list_names_everything_that_can_be_asked_for(command):
     status, out, _ = command("list")
     assert status == 0
-    for name in (*RECIPES, *FAMILIES, *SHORTCUTS, *EXPERIMENTS):
+    for name in (*RECIPES, *FAMILIES, *SHORTCUTS, *NORMALISATIONS, *EXPERIMENTS, *MEASUREMENTS):
         assert name in out
 
 
-@pytest.mark.parametrize("name", ["run", "reproduce", "status", "list", "execute"])
+@pytest.mark.parametrize("name", ["run", "measure", "reproduce", "status", "list", "execute"])
 def test_every_command_explains_itself(command, name):
     status, out, err = command(name, "--help")
     assert (status, err) == (0, "")
@@ -276,8 +277,20 @@ def test_status_counts_the_runs_of_every_experiment_and_recipe(tmp_path, command
     status, out, err = command("status", "--runs-dir", tmp_path)
     assert (status, err) == (0, "")
     lines = out.splitlines()
-    assert len(lines) == sum(len(experiment.grids) for experiment in EXPERIMENTS.values())
+    grids = sum(len(experiment.grids) for experiment in EXPERIMENTS.values())
+    assert len(lines) == grids + len(MEASUREMENTS)
+    assert lines[-1] == "measurement multiplication: recorded"
     assert lines[0] == "fig2 on digits, 20 runs: 0 recorded, 0 part-trained, 20 missing, 0 stale"
+
+
+def test_what_is_measured_already_is_not_measured_again(command):
+    status, out, err = command("measure", "multiplication")
+    assert (status, err) == (0, "")
+    assert out.startswith("recorded already: ")
+
+
+def test_an_unknown_measurement_is_refused(command):
+    _assert_refused(command("measure", "norm"), "norm", "multiplication")
 
 
 def test_status_of_one_experiment_names_its_runs(tmp_path, command):

@@ -8,7 +8,15 @@ from conftest import random_images
 from sklearn.datasets import load_digits
 
 from resnet_study.augmentation import Augmentation
-from resnet_study.data import DATA_SETS, Images, hold_out, load_data, make_dataset, take_fraction
+from resnet_study.data import (
+    DATA_SETS,
+    Images,
+    halve,
+    hold_out,
+    load_data,
+    make_dataset,
+    take_fraction,
+)
 from resnet_study.errors import InputError
 
 
@@ -364,3 +372,10 @@ def test_a_file_in_place_of_the_data_folder_is_refused(name, tmp_path, no_networ
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="file"):
         load_data(name, 0, tmp_path / "file")
+
+
+def test_halving_takes_rounded_means_of_two_by_two_pixels():
+    images = torch.tensor([[0, 1, 255, 255], [2, 4, 255, 254]], dtype=torch.uint8)
+    halved = halve(images.expand(3, 2, 2, 4))
+    assert halved.dtype == torch.uint8 and halved.shape == (3, 2, 1, 2)
+    assert halved[2, 1].tolist() == [[2, 255]]  # of means 1.75 and 254.75

@@ -437,6 +437,31 @@ def test_pictures_have_one_gate_and_three_seeds_on_a_cpu():
     )
 
 
+def test_depth_has_both_families_and_a_thousand_layers_a_start_of_its_own():
+    nets = {(run.family, run.depth) for run in EXPERIMENTS["depth"].runs("digits")}
+    assert nets == set(itertools.product(("plain", "residual"), (20, 56, 110)))
+    thousand = {(r.family, r.normalisation) for r in EXPERIMENTS["thousand-layers"].runs()}
+    expected = {("plain", "batch"), ("residual", "batch"), ("residual", "zero-gamma")}
+    assert thousand == expected
+    assert {run.depth for run in EXPERIMENTS["thousand-layers"].runs()} == {1004}
+
+
+def test_every_objection_is_raised_against_each_net_of_figure_2():
+    usual = get_recipe("digits")
+    runs = _arms("objections", "digits")
+    assert len(set(runs)) == len(runs) == 4 + 4 * 5 + 2 * 2
+    for family, depth in itertools.product(("plain", "residual"), (18, 34)):
+        found = {
+            (r.recipe.rate / usual.rate, r.recipe.epochs / usual.epochs, r.recipe.width)
+            for r in runs
+            if (r.family, r.depth, r.normalisation) == (family, depth, "batch")
+        }
+        assert found == {(1, 1, 16), (0.1, 1, 16), (1, 3, 16), (0.1, 3, 16), (1, 1, 32)}
+    starts = [run for run in runs if run.normalisation in ("zero-gamma", "skip-init")]
+    assert {run.family for run in starts} == {"residual"}
+    assert set(_arms("fig2", "digits")) <= set(runs)  # trained once for both
+
+
 def test_an_unknown_experiment_is_refused_with_the_known_ones():
     with pytest.raises(InputError, match=f"'fig3'.*accepted: {', '.join(EXPERIMENTS)}"):
         get_experiment("fig3")

@@ -113,7 +113,10 @@ def test_the_warm_up_of_110_layers_returns_to_the_full_rate():
     assert rates == pytest.approx([0.01, 0.01, 0.1, 0.1, 0.01, 0.001])
 
 
-@pytest.mark.parametrize(("name", "images"), [("cifar10", 45_000), ("cifar10-final", 50_000)])
+@pytest.mark.parametrize(
+    ("name", "images"),
+    [("cifar10", 45_000), ("cifar10-final", 50_000), ("tiny-imagenet-32", 100_000)],
+)
 def test_the_cifar_recipes_run_for_64000_iterations(name, images):
     recipe = get_recipe(name)
     assert recipe.epochs * math.ceil(images / recipe.batch) == pytest.approx(64_000, rel=0.005)
