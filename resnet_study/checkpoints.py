@@ -1,4 +1,4 @@
-"""Checkpoints: what an interrupted training goes on from.
+"""Checkpoints: what an interrupted training, or another long work, goes on from.
 
 A checkpoint is written in one piece, so the last good one survives a crash in the middle of
 writing the next, and is loaded without executing code from it.
@@ -19,7 +19,7 @@ class OutOfTime(Exception):
 
 
 def read_checkpoint(path: Path) -> tuple[dict, dict]:
-    """Identity and state of the training that was saved to ``path``, on the CPU.
+    """Identity and state of the work that was saved to ``path``, on the CPU.
 
     Raises:
         InputError: if the file is damaged.
@@ -28,17 +28,15 @@ def read_checkpoint(path: Path) -> tuple[dict, dict]:
         content = torch.load(path, map_location="cpu", weights_only=True)
         return content["identity"], content["state"]
     except Exception as error:  # whatever an unpickler makes of arbitrary bytes
-        raise InputError(
-            f"checkpoint {path} is damaged; delete it to train from the start"
-        ) from error
+        raise InputError(f"checkpoint {path} is damaged; delete it to begin afresh") from error
 
 
 class Checkpoint:
-    """The file that one training is saved to, every ``seconds`` and when its time is over.
+    """The file that one work is saved to, every ``seconds`` and when its time is over.
 
     Args:
         path: the file.
-        identity: what has to be the same for a training to go on: configuration, data, code.
+        identity: what has to be the same for the work to go on: configuration, data, code.
         seconds: least time between two savings; 0 saves after every step.
         deadline: moment of ``time.time`` at which to save and stop; never if None.
     """
@@ -56,7 +54,7 @@ class Checkpoint:
         """The saved state, on the CPU; None if there is none.
 
         Raises:
-            InputError: if the file is damaged, or of another training.
+            InputError: if the file is damaged, or of another work.
         """
         if not self.path.exists():
             return None
@@ -64,8 +62,8 @@ class Checkpoint:
         for name, value in self.identity.items():
             if identity.get(name) != value:
                 raise InputError(
-                    f"checkpoint {self.path} has another {name} than this training; "
-                    "delete it to train from the start"
+                    f"checkpoint {self.path} has another {name} than this work; "
+                    "delete it to begin afresh"
                 )
         return state
 

@@ -1,14 +1,10 @@
 """Inside the gates: what a record keeps of them, as its weights are not kept.
 
-Measured on the clean validation images: before the first step and after the last. The lesions
-follow A. Veit, M. Wilber, S. Belongie, "Residual networks behave like ensembles of relatively
-shallow networks", arXiv 1605.06431.
+Measured on the clean validation images: before the first step and after the last.
 """
 
 import copy
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pandas as pd
@@ -16,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from resnet_study.data import Dataset
-from resnet_study.highway import HighwayBlock, highway_blocks, watch_gates
+from resnet_study.diagnostics.lesions import lesion_errors
+from resnet_study.highway import highway_blocks, watch_gates
 from resnet_study.recipes import Recipe
 from resnet_study.training import evaluate
 
@@ -100,58 +97,34 @@ def describe_gates(model: nn.Module, data: Dataset, recipe: Recipe, start: dict[
     return {
         "start": start,
         "end": measure_gates(model.eval(), data, recipe),
-        "lesions": lesions(model, data, recipe),
+        "lesions": measure_lesions(model, data, recipe),
     }
 
 
-@contextmanager
-def without(block: HighwayBlock) -> Iterator[None]:
-    """Within it, ``block`` puts out its shortcut alone, as if T were 0 and C were 1."""
-    handle = block.register_forward_hook(lambda part, given, output: block.shortcut(given[0]))
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-def lesions(model: nn.Module, data: Dataset, recipe: Recipe) -> dict[str, list]:
+def measure_lesions(model: nn.Module, data: Dataset, recipe: Recipe) -> dict[str, list]:
     """Validation error in percent without one gated block at a time.
 
-    Columns ``block``, ``error``, and ``recalibrated``: the error when the running statistics of
-    the blocks that follow are measured again without it. The model is left as it is.
+    Columns ``block``, ``error``, and ``recalibrated``, as of
+    :func:`resnet_study.diagnostics.lesions.lesions`. The model is left as it is.
     """
-    columns: dict[str, list] = {"block": [], "error": [], "recalibrated": []}
-    for name in highway_blocks(model):
-        injured = copy.deepcopy(model)
-        with without(highway_blocks(injured)[name]):
-            error, _ = evaluate(injured, data, "validation", recipe)
-            recalibrate(injured, data, recipe)
-            recalibrated, _ = evaluate(injured, data, "validation", recipe)
-        columns["block"].append(name)
-        columns["error"].append(_rounded(error))
-        columns["recalibrated"].append(_rounded(recalibrated))
-    return columns
+
+    def error(injured: nn.Module) -> float:
+        return evaluate(injured, data, "validation", recipe)[0]
+
+    spread = recalibration_images(data, recipe)
+    table = lesion_errors(model, highway_blocks(model), spread, error)
+    return {
+        "block": table.block.tolist(),
+        "error": table.error.map(_rounded).tolist(),
+        "recalibrated": table.recalibrated.map(_rounded).tolist(),
+    }
 
 
-@torch.no_grad()
-def recalibrate(model: nn.Module, data: Dataset, recipe: Recipe) -> None:
-    """Set all running statistics to those of clean training images, evenly spread over the set.
-
-    The model is in evaluation mode afterwards.
-    """
-    layers = [part for part in model.modules() if isinstance(part, nn.BatchNorm2d)]
-    usual = [layer.momentum for layer in layers]
-    for layer in layers:
-        layer.reset_running_stats()
-        layer.momentum = None  # a plain average, here over the one batch
+def recalibration_images(data: Dataset, recipe: Recipe) -> Tensor:
+    """At most ``RECALIBRATION`` clean training images, evenly spread over the set, normalised."""
     spread = torch.arange(0, len(data.train), math.ceil(len(data.train) / RECALIBRATION))
     some = replace(data, train=data.train.take(spread.to(data.device)))
-    model.train()
-    for images, _ in some.evaluation_batches("train", recipe.augmentation, batch=RECALIBRATION):
-        model(images)
-    model.eval()
-    for layer, momentum in zip(layers, usual, strict=True):
-        layer.momentum = momentum
+    return next(some.evaluation_batches("train", recipe.augmentation, batch=RECALIBRATION))[0]
 
 
 def constant_carry(bias: float, blocks: int) -> float:

@@ -19,6 +19,8 @@ TRAINING_CODE = (
     "blocks",
     "containment",
     "data",
+    "diagnostics/inspection",
+    "diagnostics/lesions",
     "distributed",
     "graphs",
     "imagenet",

@@ -156,8 +156,8 @@ def load_lesions(records: Iterable[Path]) -> pd.DataFrame:
     """One row a gated block that was taken out: validation errors, in percent.
 
     Labels and size of the run, ``position``, the columns of
-    :func:`resnet_study.gate_statistics.lesions`, and what the lesion costs against the whole net,
-    in points: ``cost``, and ``cost_recalibrated``.
+    :func:`resnet_study.gate_statistics.measure_lesions`, and what the lesion costs against the
+    whole net, in points: ``cost``, and ``cost_recalibrated``.
     """
     tables = []
     for record in map(read_record, records):

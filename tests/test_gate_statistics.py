@@ -4,15 +4,15 @@ import pytest
 import torch
 from torch import nn
 
+from resnet_study.diagnostics.lesions import recalibrate, without
 from resnet_study.gate_statistics import (
     constant_carry,
     describe_gates,
-    lesions,
     measure_gates,
+    measure_lesions,
     measure_start,
-    recalibrate,
+    recalibration_images,
     summarise,
-    without,
 )
 from resnet_study.highway import Gate, Gates, highway_blocks
 from resnet_study.models import build_model
@@ -152,7 +152,7 @@ def test_a_lesion_of_a_block_that_carries_all_changes_nothing(dataset):
 def test_lesions_have_an_error_for_each_block_and_leave_the_model_alone(dataset):
     model = _model()
     before = _copy(model)
-    columns = lesions(model, dataset, RECIPE)
+    columns = measure_lesions(model, dataset, RECIPE)
     assert columns["block"] == list(highway_blocks(model))
     for name in ("error", "recalibrated"):
         assert all(0 <= error <= 100 for error in columns[name])
@@ -161,7 +161,7 @@ def test_lesions_have_an_error_for_each_block_and_leave_the_model_alone(dataset)
 
 def test_recalibration_gives_the_statistics_of_the_training_images(dataset):
     model = _model()
-    recalibrate(model, dataset, RECIPE)
+    recalibrate(model, recalibration_images(dataset, RECIPE))
     images = torch.cat([i for i, _ in dataset.evaluation_batches("train", RECIPE.augmentation)])
     first = model.stem[0](images).transpose(0, 1).flatten(1)
     torch.testing.assert_close(model.stem[1].running_mean, first.mean(dim=1), atol=1e-5, rtol=1e-4)
