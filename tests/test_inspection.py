@@ -6,6 +6,7 @@ from torch import nn
 from torchvision.models import resnet18
 
 from resnet_study.diagnostics.inspection import (
+    calibrate,
     find_layers,
     require_batch,
     require_mode,
@@ -56,6 +57,18 @@ def test_the_wrong_mode_is_refused(model):
     with pytest.raises(InputError, match=r"is in evaluation mode; accepted: model.train\(\)"):
         require_mode(model.eval(), training=True)
     require_mode(nn.Linear(2, 2), training=False)  # it has no mode that matters
+
+
+def test_a_calibrated_model_normalises_its_batch_as_in_training_mode(model):
+    images = 3 + 2 * torch.randn(50, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    trained = model.train()(images)
+    assert not torch.allclose(model.eval()(images), trained, atol=0.1)
+    calibrate(model, images)
+    torch.testing.assert_close(model(images), trained, atol=0.01, rtol=0.01)
+    torch.testing.assert_close(model(images[:1]), model(images)[:1])
+    assert model.stem[1].momentum == 0.1 and not model.training
+    with pytest.raises(InputError, match="the batch is empty"):
+        calibrate(model, images[:0])
 
 
 def test_a_model_is_left_untouched(model):

@@ -54,6 +54,28 @@ def require_mode(model: nn.Module, *, training: bool) -> None:
             )
 
 
+@torch.no_grad()
+def calibrate(model: nn.Module, inputs: Tensor) -> None:
+    """Set all running statistics to those of ``inputs`` (N, ...); evaluation mode afterwards.
+
+    An untrained network in evaluation mode then normalises as it would in training mode, yet maps
+    each input by itself.
+
+    Raises:
+        InputError: for an empty batch.
+    """
+    require_batch(inputs)
+    layers = [part for part in model.modules() if isinstance(part, NORMALISATIONS)]
+    usual = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # a plain average, here over the one batch
+    model.train()(inputs)
+    model.eval()
+    for layer, momentum in zip(layers, usual, strict=True):
+        layer.momentum = momentum
+
+
 @contextmanager
 def untouched(model: nn.Module) -> Iterator[None]:
     """Within it ``model`` may be run and differentiated; afterwards it is as it was.
