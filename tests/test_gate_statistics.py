@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from resnet_study.diagnostics.lesions import recalibrate, without
+from resnet_study.diagnostics.inspection import calibrate
+from resnet_study.diagnostics.lesions import without
 from resnet_study.gate_statistics import (
     constant_carry,
     describe_gates,
@@ -161,7 +162,7 @@ def test_lesions_have_an_error_for_each_block_and_leave_the_model_alone(dataset)
 
 def test_recalibration_gives_the_statistics_of_the_training_images(dataset):
     model = _model()
-    recalibrate(model, recalibration_images(dataset, RECIPE))
+    calibrate(model, recalibration_images(dataset, RECIPE))
     images = torch.cat([i for i, _ in dataset.evaluation_batches("train", RECIPE.augmentation)])
     first = model.stem[0](images).transpose(0, 1).flatten(1)
     torch.testing.assert_close(model.stem[1].running_mean, first.mean(dim=1), atol=1e-5, rtol=1e-4)

@@ -12,8 +12,8 @@ from torchvision.models import resnet18
 
 from resnet_study.checkpoints import Checkpoint
 from resnet_study.diagnostics import landscape
+from resnet_study.diagnostics.inspection import calibrate
 from resnet_study.diagnostics.landscape import draw_direction, evaluate_landscape
-from resnet_study.diagnostics.lesions import recalibrate
 from resnet_study.errors import InputError
 from resnet_study.models import build_model
 from resnet_study.recipes import get_recipe
@@ -26,7 +26,7 @@ STEPS = (-1.0, 0.0, 0.5)
 def model():
     torch.manual_seed(0)
     net = build_model("residual", 8, classes=3, channels=1, stem="small", width=4)
-    recalibrate(net, torch.randn(50, 1, 8, 8))
+    calibrate(net, torch.randn(50, 1, 8, 8))
     return net.eval()
 
 
@@ -243,7 +243,7 @@ def test_the_model_is_left_as_it_was(model, batch, tmp_path):
 def test_torchvisions_resnet_has_a_landscape(tmp_path):
     torch.manual_seed(0)
     net, images = resnet18(num_classes=3), torch.randn(4, 3, 32, 32)
-    recalibrate(net, images)
+    calibrate(net, images)
     labels = torch.tensor([0, 1, 2, 0])
     table = evaluate_landscape(
         net.eval(), images, labels, seed=0, a=(0, 0.5), path=tmp_path / "file"

@@ -9,7 +9,8 @@ from torch import nn
 from torch.optim.swa_utils import update_bn
 from torchvision.models import resnet18, resnet50
 
-from resnet_study.diagnostics.lesions import find_blocks, lesions, recalibrate, without
+from resnet_study.diagnostics.inspection import calibrate
+from resnet_study.diagnostics.lesions import find_blocks, lesions, without
 from resnet_study.errors import InputError
 from resnet_study.highway import Gates, Scales
 from resnet_study.models import build_model
@@ -21,14 +22,14 @@ def _model(family="residual", **options):
     """A small net whose running statistics are those of some images."""
     torch.manual_seed(0)
     model = build_model(family, 18, classes=3, channels=1, stem="small", width=4, **options)
-    recalibrate(model, torch.randn(50, 1, 8, 8))
+    calibrate(model, torch.randn(50, 1, 8, 8))
     return model.eval()
 
 
 def _torchvision():
     torch.manual_seed(0)
     model = resnet18(num_classes=3)
-    recalibrate(model, torch.randn(8, 3, 32, 32))
+    calibrate(model, torch.randn(8, 3, 32, 32))
     return model.eval()
 
 
@@ -140,7 +141,7 @@ def test_recalibration_leaves_dropout_alone():
     """The statistics are those of the network that is evaluated, and of no random one."""
     model = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm2d(1)).eval()
     images, _ = _batch()
-    recalibrate(model, images)
+    calibrate(model, images)
     torch.testing.assert_close(model[1].running_mean, images.mean(dim=(0, 2, 3)))
     torch.testing.assert_close(model[1].running_var, images.var().view(1))
     assert model[1].momentum == 0.1 and not model[1].training

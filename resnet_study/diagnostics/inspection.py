@@ -65,15 +65,17 @@ def calibrate(model: nn.Module, inputs: Tensor) -> None:
         InputError: for an empty batch.
     """
     require_batch(inputs)
+    model.eval()
     layers = [part for part in model.modules() if isinstance(part, NORMALISATIONS)]
     usual = [layer.momentum for layer in layers]
     for layer in layers:
         layer.reset_running_stats()
         layer.momentum = None  # a plain average, here over the one batch
-    model.train()(inputs)
-    model.eval()
+        layer.train()
+    model(inputs)
     for layer, momentum in zip(layers, usual, strict=True):
         layer.momentum = momentum
+        layer.eval()
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_study.blocks import PlainBlock, ResidualBlock, make_shortcut
-from resnet_study.diagnostics.inspection import NORMALISATIONS, require_batch, require_mode
+from resnet_study.diagnostics.inspection import calibrate, require_batch, require_mode
 from resnet_study.errors import InputError, require_at_least
 from resnet_study.highway import HighwayBlock, ScaledBlock
 
@@ -69,7 +69,7 @@ def lesion_errors(
         with without(block):
             injured = copy.deepcopy(model)  # the lesion is copied along
         before = error(injured)
-        recalibrate(injured, recalibration)
+        calibrate(injured, recalibration)
         rows.append((name, before, error(injured)))
     return pd.DataFrame(rows, columns=["block", "error", "recalibrated"])
 
@@ -115,18 +115,3 @@ def _shortcut(block: nn.Module, x: Tensor) -> Tensor:
     if isinstance(block, OURS):
         return block.shortcut(x)
     return x if block.downsample is None else block.downsample(x)
-
-
-@torch.no_grad()
-def recalibrate(model: nn.Module, images: Tensor) -> None:
-    """Set all running statistics to those of ``images`` (N, C, H, W), in evaluation mode."""
-    layers = [part for part in model.modules() if isinstance(part, NORMALISATIONS)]
-    usual = [layer.momentum for layer in layers]
-    for layer in layers:
-        layer.reset_running_stats()
-        layer.momentum = None  # a plain average, here over the one batch
-        layer.train()
-    model(images)
-    for layer, momentum in zip(layers, usual, strict=True):
-        layer.momentum = momentum
-        layer.eval()
