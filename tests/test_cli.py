@@ -145,14 +145,15 @@ def test_overwrite_trains_again_and_replaces_even_a_damaged_record(command, tmp_
 
 def test_run_takes_every_option(command, tmp_path):
     options = "--recipe digits --family residual --depth 14 --seed 3 --shortcut C --epochs 1 "
-    options += "--width 2 --batch 32 --rate 0.02 --device cpu"
+    # Not narrower: torch 2.14 has a fault in strided 1×1 convolutions of 2 to 6 channels on some CPUs.
+    options += "--width 8 --batch 32 --rate 0.02 --device cpu"
     assert command("run", *options.split(), "--runs-dir", tmp_path)[0] == 0
     (path,) = files_below(tmp_path)
     config = read_record(path)["config"]
     assert (config["family"], config["depth"], config["seed"]) == ("residual", 14, 3)
     assert config["shortcut"] == "C"
     recipe = config["recipe"]
-    assert (recipe["name"], recipe["epochs"], recipe["width"]) == ("digits", 1, 2)
+    assert (recipe["name"], recipe["epochs"], recipe["width"]) == ("digits", 1, 8)
     assert (recipe["batch"], recipe["rate"]) == (32, 0.02)
 
 
