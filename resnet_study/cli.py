@@ -14,7 +14,7 @@ from resnet_study.distributed import AnotherProcessFailed, is_leader, speaks, un
 from resnet_study.effects import FEWEST_SEEDS
 from resnet_study.errors import InputError
 from resnet_study.experiments import EXPERIMENTS, get_experiment, parse_seeds
-from resnet_study.measurements import MEASUREMENTS, get_measurement
+from resnet_study.measurements import MEASUREMENTS, record_missing
 from resnet_study.models import FAMILIES
 from resnet_study.queue import Place, default_jobs, parse_duration, train_missing
 from resnet_study.recipes import RECIPES, get_recipe
@@ -178,21 +178,26 @@ def status(experiment, recipe, seeds, runs_dir):
             for run, state in states.items() if experiment else ():
                 click.echo(f"  {state:12}  {run}")
     if experiment is None:
-        for measurement in MEASUREMENTS.values():
-            click.echo(f"measurement {measurement.name}: {measurement.state()}")
+        states = {name: measurement.state() for name, measurement in MEASUREMENTS.items()}
+        missing = [name for name, state in states.items() if state != "recorded"]
+        click.echo(f"measurements, {len(states)}: {len(states) - len(missing)} recorded")
+        for name in missing:
+            click.echo(f"  {states[name]:12}  {name}")
 
 
 @cli.command()
 @click.argument("names", nargs=-1)
+@click.option("--jobs", type=int, help="Measurements at a time. [one a core]")
 @click.option("--overwrite", is_flag=True, help="Measure again what is recorded already.")
-def measure(names, overwrite):
+def measure(names, jobs, overwrite):
     """Look inside networks and write what is found; NAMES of measurements, or all."""
-    for measurement in [get_measurement(name) for name in names or MEASUREMENTS]:
-        if overwrite or measurement.state() != "recorded":
-            click.echo(f"measuring {measurement.name}")
-            click.echo(f"recorded: {measurement.record()}")
-        else:
-            click.echo(f"recorded already: {measurement.path()} (--overwrite measures again)")
+    names = names or tuple(MEASUREMENTS)
+    jobs = default_jobs("cpu") if jobs is None else jobs
+    count = 0
+    for path in record_missing(names, jobs, overwrite):
+        count += 1
+        click.echo(f"recorded: {path}")
+    click.echo(f"{count} of {len(names)} measurements made, the others are recorded already")
 
 
 @cli.command()

@@ -4,16 +4,19 @@ Training writes records of runs; a measurement writes what only the network itse
 weights are not kept. Figure notebooks read the tables.
 """
 
+import itertools
+import multiprocessing
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import torch
 
-from resnet_study import multiplication, paths, provenance
-from resnet_study.errors import require_one_of
+from resnet_study import anatomy, multiplication, paths, provenance
+from resnet_study.errors import require_at_least, require_one_of
 from resnet_study.files import require_writable
 from resnet_study.records import RecordError, read_record, write_record
 
@@ -95,6 +98,19 @@ def _columns(table: pd.DataFrame) -> dict[str, list]:
     return {name: [plain(value) for value in table[name].tolist()] for name in table}
 
 
+def _anatomies() -> Iterator[Measurement]:
+    """Plain and residual nets with batch normalisation, and shallower ones without."""
+    for normalisation, depths in {"batch": (18, 34, 56), "none": (18, 34)}.items():
+        for depth, family, seed in itertools.product(depths, ("plain", "residual"), range(3)):
+            change = "" if normalisation == "batch" else f"-normalisation-{normalisation}"
+            yield Measurement(
+                name=f"anatomy-{family}-{depth}{change}-seed-{seed}",
+                question=f"What goes on in {family}-{depth} while it trains? (C2, C3)",
+                settings=anatomy.settings(family, depth, seed, normalisation),
+                measure=anatomy.measure,
+            )
+
+
 MEASUREMENTS = {
     measurement.name: measurement
     for measurement in (
@@ -104,6 +120,7 @@ MEASUREMENTS = {
             settings=multiplication.SETTINGS,
             measure=multiplication.measure,
         ),
+        *_anatomies(),
     )
 }
 
@@ -112,3 +129,23 @@ def get_measurement(name: str) -> Measurement:
     """The measurement called ``name``; InputError for an unknown one."""
     require_one_of("measurement", name, MEASUREMENTS)
     return MEASUREMENTS[name]
+
+
+def record_missing(names: Iterable[str], jobs: int, overwrite: bool = False) -> Iterator[Path]:
+    """Record those that are not, ``jobs`` processes at a time; yields each path when it is done.
+
+    Raises:
+        InputError: for an unknown name, a damaged file, or a folder that cannot be written.
+    """
+    require_at_least("jobs", jobs, 1)
+    chosen = [get_measurement(name) for name in names]
+    missing = [m.name for m in chosen if overwrite or m.state() != "recorded"]
+    # Forked processes would share torch's threads.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(jobs, len(missing) or 1), mp_context=context) as pool:
+        done = [pool.submit(_record, name) for name in missing]
+        yield from (future.result() for future in as_completed(done))
+
+
+def _record(name: str) -> Path:
+    return get_measurement(name).record()

@@ -7,9 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from resnet_study import paths
 from resnet_study.errors import InputError
-from resnet_study.measurements import MEASUREMENTS, Measurement, get_measurement
+from resnet_study.measurements import (
+    MEASUREMENTS,
+    Measurement,
+    get_measurement,
+    record_missing,
+)
+from resnet_study.recipes import get_recipe
 from resnet_study.records import RecordError, read_record
+from resnet_study.runs import Run
 
 TABLE = pd.DataFrame({"layer": ["a", "b"], "norm": [1.23456789, np.inf], "n": [3, 4]})
 STEP = Measurement("step", "What?", {"n": 2}, lambda n: {"norms": TABLE.head(n)})
@@ -68,12 +76,26 @@ def test_an_unknown_measurement_is_refused_and_known_ones_are_named():
         get_measurement("norm")
 
 
-@every_measurement
-def test_every_measurement_is_recorded_from_a_commit(name):
-    measurement = MEASUREMENTS[name]
-    assert measurement.state() == "recorded"
-    commit = read_record(measurement.path())["provenance"]["commit"]
+@pytest.mark.parametrize("path", sorted(paths.MEASUREMENTS.glob("*")), ids=lambda path: path.stem)
+def test_every_committed_file_is_of_todays_settings_and_from_a_commit(path):
+    assert MEASUREMENTS[path.stem].state() == "recorded"
+    commit = read_record(path)["provenance"]["commit"]
     assert len(commit) == 40 and "+" not in commit
+
+
+def test_names_are_those_of_the_runs_that_are_watched():
+    for name, measurement in MEASUREMENTS.items():
+        if name.startswith("anatomy-"):
+            chosen = measurement.settings
+            recipe = get_recipe(chosen["recipe"])
+            net = {key: chosen[key] for key in ("family", "depth", "seed", "normalisation")}
+            assert name == f"anatomy-{Run(recipe, **net).name}"
+
+
+def test_what_is_recorded_is_left_and_no_jobs_at_all_are_refused():
+    assert list(record_missing(["multiplication"], jobs=2)) == []
+    with pytest.raises(InputError, match="jobs 0.*accepted: 1 or more"):
+        list(record_missing(["multiplication"], jobs=0))
 
 
 @every_measurement
