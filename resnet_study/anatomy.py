@@ -4,6 +4,9 @@ Weights are not kept, so the net of a run is trained once more and watched: the 
 machine of its record the same net.
 """
 
+from collections.abc import Iterable
+
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -15,8 +18,10 @@ from resnet_study.diagnostics.lesions import lesions
 from resnet_study.diagnostics.norms import layer_norms
 from resnet_study.diagnostics.responses import layer_responses
 from resnet_study.diagnostics.shattering import gradient_autocorrelation, line
+from resnet_study.effects import sign
 from resnet_study.recipes import Recipe, get_recipe
 from resnet_study.runs import Run, make_model
+from resnet_study.statistics import Estimate
 from resnet_study.training import train
 
 MOMENTS = (0, 1, 2, 5, 10, 23, 46, 115, 230, 460)  # iterations; an epoch of digits has 23
@@ -132,3 +137,65 @@ def _shattering(model: nn.Module, ends: Tensor, when: str) -> pd.DataFrame:
     tables = [gradient_autocorrelation(model, inputs, LAGS) for inputs in lines]
     numbered = [table.assign(line=number) for number, table in enumerate(tables)]
     return pd.concat(numbered).assign(when=when)
+
+
+def load(tables: Iterable[tuple[dict, dict[str, pd.DataFrame]]], name: str) -> pd.DataFrame:
+    """The table called ``name`` of several measurements, with columns family, depth, seed, …
+
+    ``tables`` are pairs of settings and tables; a measurement without that table has no row.
+    """
+    labels = ("family", "depth", "normalisation", "seed")
+    return pd.concat(
+        [
+            found[name].assign(**{label: chosen[label] for label in labels})
+            for chosen, found in tables
+            if name in found
+        ],
+        ignore_index=True,
+    )
+
+
+# The rules of C2 and C3, for nets with the depth that fails in Fig. 2. They were written after a
+# look at the growth of plain-34, seed 0, and before any other net was watched. "Decades" is the
+# log₁₀ of the gradient at the stem over that at the last block; for "vanishes", "explodes" and
+# "stays in bounds" see ``multiplication.reading``, here over seeds.
+
+
+def decades(grown: pd.DataFrame, iteration: int, **net: object) -> pd.Series:
+    """log₁₀ of ``total`` by seed, in a table ``growth`` of :func:`load`, at one moment of a net."""
+    chosen = grown[grown.iteration == iteration]
+    for label, value in net.items():
+        chosen = chosen[chosen[label] == value]
+    return np.log10(chosen.set_index("seed").total.astype(float))
+
+
+def verdict_c2(readings: list[str]) -> str:
+    """C2, that a plain net fails since its gradients vanish or explode, from its readings in time.
+
+    ``supported``: out of bounds at every moment. ``supported at the start alone``: out of bounds
+    first, and in bounds at the last moment. ``refuted``: in bounds throughout. Else ``not
+    decided``.
+    """
+    out = [reading in ("vanishes", "explodes") for reading in readings]
+    bounded = [reading == "stays in bounds" for reading in readings]
+    if all(out):
+        return "supported"
+    if all(bounded):
+        return "refuted"
+    return "supported at the start alone" if out[0] and bounded[-1] else "not decided"
+
+
+def verdict_c3(gaps: dict[str, Estimate]) -> str:
+    """C3, that shortcuts solve it, from |decades| of the residual net − |decades| of the plain one.
+
+    ``gaps`` are by normalisation, at the start. ``supported`` if lower in all of them, ``refuted``
+    if in none is it lower and in one higher, ``supported with batch normalisation alone`` if lower
+    there and not in the others, else ``not decided``.
+    """
+    signs = {name: sign(gap) for name, gap in gaps.items()}
+    lower = {name for name, found in signs.items() if found == "lower"}
+    if lower == set(signs):
+        return "supported"
+    if lower == {"batch"}:
+        return "supported with batch normalisation alone"
+    return "refuted" if not lower and "higher" in signs.values() else "not decided"

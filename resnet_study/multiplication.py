@@ -13,6 +13,7 @@ import torch
 
 from resnet_study.diagnostics.growth import growth, growth_over_draws
 from resnet_study.diagnostics.norms import layer_norms
+from resnet_study.effects import FEWEST_SEEDS
 from resnet_study.fully_connected import (
     ACTIVATIONS,
     INITIALISATIONS,
@@ -121,8 +122,11 @@ def reading(decades: Estimate) -> str:
 
     ``vanishes`` if it shrinks to less than a tenth in the whole interval, ``explodes`` if it grows
     to more than ten times, ``stays in bounds`` if neither end of the interval reaches that far,
-    else ``not decided``. ``decades`` is the log₁₀ of the ratio, over draws.
+    else ``not decided``, as with fewer than ``FEWEST_SEEDS``. ``decades`` is the log₁₀ of the
+    ratio, over draws or seeds.
     """
+    if decades.n < FEWEST_SEEDS:
+        return "not decided"
     if decades.high < -1:
         return "vanishes"
     if decades.low > 1:

@@ -6,9 +6,11 @@ from pathlib import Path
 import pandas as pd
 
 from resnet_study import paths
+from resnet_study.anatomy import decades
 from resnet_study.benchmarks import LOOPS, load_speeds
 from resnet_study.effects import FIG2_EFFECTS, DataSize, Effect, gap, select, verdict
 from resnet_study.experiments import Experiment
+from resnet_study.multiplication import reading
 from resnet_study.records import read_record
 from resnet_study.statistics import Estimate, estimate
 
@@ -285,6 +287,27 @@ def multiplication(growth: pd.DataFrame) -> pd.DataFrame:
             "n": growth.factor_n.astype(int),
         }
     )
+
+
+def gradients(grown: pd.DataFrame, errors: pd.DataFrame, moments: Iterable[int]) -> pd.DataFrame:
+    """One row a net: decades of its gradient at ``moments``, what they are, and how it ends.
+
+    ``grown`` and ``errors`` are tables ``growth`` and ``curve`` of
+    :func:`resnet_study.anatomy.load`; see ``reading`` of ``multiplication``.
+    """
+    rows = []
+    for (depth, family, normalisation), nets in grown.groupby(
+        ["depth", "family", "normalisation"], sort=True
+    ):
+        label = {"family": family, "depth": depth, "normalisation": normalisation}
+        row = {"network": network(family, depth), "BN": "yes" if normalisation == "batch" else "no"}
+        for moment in moments:
+            measured = estimate(decades(nets, moment, **label))
+            row[f"iteration {moment}"] = f"{mean_and_interval(measured)}: {reading(measured)}"
+        ends = errors[(errors[list(label)] == pd.Series(label)).all(axis=1)]
+        last = ends[ends.epoch == ends.epoch.max()].training_error
+        rows.append(row | {"training error, %": mean_and_deviation(estimate(last)), "n": len(last)})
+    return pd.DataFrame(rows)
 
 
 def containment_gaps(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,12 +1,26 @@
 """Watching a training: the tables, and that the net watched is the net of the run."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from resnet_study.anatomy import BATCH, LAGS, LINES, MOMENTS, measure, settings
+from resnet_study import anatomy_plots, tables
+from resnet_study.anatomy import (
+    BATCH,
+    LAGS,
+    LINES,
+    MOMENTS,
+    decades,
+    load,
+    measure,
+    settings,
+    verdict_c2,
+    verdict_c3,
+)
 from resnet_study.recipes import get_recipe
 from resnet_study.records import read_record
 from resnet_study.runs import Run, perform
+from resnet_study.statistics import Estimate
 
 SHORT = {"epochs": 2, "width": 2}
 SMALL = settings("residual", 8, seed=1) | {"moments": [0, 2, 23, 46], "batch": 32}
@@ -68,3 +82,87 @@ def test_moments_are_those_of_the_digits_recipe():
     steps = -(-1437 // recipe.batch)
     assert {0, steps, 2 * steps, steps * recipe.epochs} <= set(MOMENTS)
     assert BATCH <= 1437
+
+
+def _growth(totals, **net):
+    """A table of one net: totals by iteration, one a seed."""
+    labels = {"family": "plain", "depth": 34, "normalisation": "batch"} | net
+    return pd.DataFrame(
+        {"iteration": iteration, "seed": seed, "total": total, **labels}
+        for iteration, seeds in totals.items()
+        for seed, total in enumerate(seeds)
+    )
+
+
+def test_tables_of_several_trainings_are_told_apart(measured):
+    chosen = SMALL | {"family": "plain"}
+    both = load([(SMALL, measured), (chosen, {"growth": measured["growth"]})], "growth")
+    assert both.groupby("family").size().to_dict() == {"plain": 4, "residual": 4}
+    assert set(both.seed) == {1} and set(both.normalisation) == {"batch"}
+    only = load([(SMALL, measured), (chosen, {"growth": measured["growth"]})], "lesions")
+    assert set(only.family) == {"residual"}
+
+
+def test_decades_are_by_seed_and_of_one_net_and_moment():
+    grown = pd.concat(
+        [_growth({0: [100, 10], 5: [1, 1]}), _growth({0: [1e6, 1e6]}, family="residual")]
+    )
+    assert decades(grown, 0, family="plain").to_dict() == {0: 2, 1: 1}
+    assert decades(grown, 5, family="plain").to_dict() == {0: 0, 1: 0}
+
+
+@pytest.mark.parametrize(
+    ("readings", "says"),
+    [
+        (["explodes", "explodes"], "supported"),
+        (["explodes", "vanishes"], "supported"),
+        (["explodes", "not decided", "stays in bounds"], "supported at the start alone"),
+        (["stays in bounds", "stays in bounds"], "refuted"),
+        (["stays in bounds", "explodes"], "not decided"),
+        (["explodes", "not decided"], "not decided"),
+        (["not decided", "stays in bounds"], "not decided"),
+    ],
+)
+def test_the_rule_of_c2(readings, says):
+    assert verdict_c2(readings) == says
+
+
+LOWER, HIGHER = Estimate(3, -1, 0.1, -1.1, -0.9), Estimate(3, 1, 0.1, 0.9, 1.1)
+UNDECIDED = Estimate(3, 0, 1, -1, 1)
+
+
+@pytest.mark.parametrize(
+    ("batch", "none", "says"),
+    [
+        (LOWER, LOWER, "supported"),
+        (LOWER, HIGHER, "supported with batch normalisation alone"),
+        (LOWER, UNDECIDED, "supported with batch normalisation alone"),
+        (HIGHER, UNDECIDED, "refuted"),
+        (UNDECIDED, UNDECIDED, "not decided"),
+        (HIGHER, LOWER, "not decided"),
+    ],
+)
+def test_the_rule_of_c3(batch, none, says):
+    assert verdict_c3({"batch": batch, "none": none}) == says
+
+
+def test_the_table_of_gradients_reads_each_net_and_counts_its_seeds():
+    grown = _growth({0: [1e3, 1e3, 2e3], 23: [1, 2, 3]})
+    errors = _growth({20: [40, 50, 60]}).rename(columns={"total": "training_error"})
+    errors = errors.assign(epoch=20)
+    (row,) = tables.gradients(grown, errors, [0, 23]).to_dict("records")
+    assert row["iteration 0"].endswith(": explodes")
+    assert row["iteration 23"].endswith(": stays in bounds")
+    assert (row["network"], row["n"], row["training error, %"]) == ("plain-34", 3, "50.00 ± 10.00")
+
+
+def test_figures_have_a_line_for_each_net_and_moment(measured):
+    plain = {**measured, "growth": measured["growth"] * [1, 1, 2]}
+    found = [(SMALL, measured), (SMALL | {"family": "plain"}, plain)]
+    growth = anatomy_plots.growth(load(found, "growth"))
+    assert [len(axes.lines) for axes in growth.axes] == [2, 0]
+    profiles = anatomy_plots.profiles(load(found, "norms"), 8, [0, 46])
+    assert [len(axes.lines) for axes in profiles.axes] == [2, 2]
+    assert profiles.axes[0].get_title() == "plain-8"
+    shattering = anatomy_plots.shattering(load(found, "shattering"))
+    assert [axes.get_title() for axes in shattering.axes] == ["before training", "after training"]

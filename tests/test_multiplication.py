@@ -97,6 +97,10 @@ def test_the_rule_reads_the_whole_interval(low, high, says):
     assert reading(_decades(low, high)) == says
 
 
+def test_two_draws_decide_nothing():
+    assert reading(Estimate(2, -8.5, 0.1, -9, -8)) == "not decided"
+
+
 def test_the_post_fits_only_what_changes_by_a_factor_a_layer():
     assert fits_the_post(_decades(-9, -8), "l") and fits_the_post(_decades(2, 3), "l")
     assert not fits_the_post(_decades(2, 3), "log(l)")

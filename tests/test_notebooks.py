@@ -23,6 +23,7 @@ COMMITTED = (
     "containment",
     "data_size",
     "gates",
+    "gradients",
     "multiplication",
     "reproduction",
     "speed",
