@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from resnet_study import anatomy, multiplication, paths, provenance
+from resnet_study import anatomy, multiplication, paths, provenance, relief
 from resnet_study.errors import require_at_least, require_one_of
 from resnet_study.files import require_writable
 from resnet_study.records import RecordError, read_record, write_record
@@ -121,6 +121,15 @@ MEASUREMENTS = {
             measure=multiplication.measure,
         ),
         *_anatomies(),
+        *(
+            Measurement(
+                name=f"relief-{family}-34-seed-0",
+                question=f"What is the loss like around {family}-34? (C3)",
+                settings=relief.settings(family, 34, seed=0),
+                measure=relief.measure,
+            )
+            for family in ("plain", "residual")
+        ),
     )
 }
 
