@@ -26,6 +26,7 @@ COMMITTED = (
     "gradients",
     "multiplication",
     "reproduction",
+    "shortcut",
     "speed",
     "train",
 )

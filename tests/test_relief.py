@@ -1,8 +1,10 @@
 """The loss around trained nets, as a measurement."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from resnet_study import shortcut_plots
 from resnet_study.errors import InputError
 from resnet_study.relief import measure, settings
 
@@ -29,3 +31,48 @@ def test_a_finished_landscape_is_read_and_one_of_another_net_refused(tmp_path):
     path.write_bytes((tmp_path / path.name.replace("seed-0", "seed-1")).read_bytes())
     with pytest.raises(InputError, match="has another"):
         measure(**SMALL, work=tmp_path)
+
+
+def _landscape(scale):
+    axis = np.linspace(-1, 1, 5)
+    return pd.DataFrame(
+        [(a, b, scale * (0.01 + a**2 + b**2), 10.0) for a in axis for b in axis],
+        columns=["a", "b", "loss", "error"],
+    )
+
+
+def test_landscapes_side_by_side_have_one_scale():
+    both = {"plain-34": _landscape(1), "ResNet-34": _landscape(10)}
+    contours = shortcut_plots.contours(both)
+    levels = [axes.collections[0].levels for axes in contours.axes]
+    assert np.array_equal(*levels) and levels[0][0] <= -2 and 10 ** levels[0][-1] >= 20
+    limits = {axes.get_zlim() for axes in shortcut_plots.relief(both).axes}
+    assert len(limits) == 1
+
+
+def test_an_infinite_loss_is_missing_and_not_the_scale():
+    broken = _landscape(1)
+    broken.loc[0, "loss"] = np.inf
+    contours = shortcut_plots.contours({"a": broken, "b": _landscape(1)})
+    assert np.isfinite(contours.axes[0].collections[0].levels).all()
+
+
+def test_responses_and_lesions_have_a_line_for_each_net():
+    rows = [
+        {"family": f, "depth": d, "seed": s, "position": p, "deviation": 1.0}
+        for f in ("plain", "residual")
+        for d in (18, 34)
+        for s in (0, 1)
+        for p in (1, 2)
+    ]
+    assert [len(axes.lines) for axes in shortcut_plots.responses(pd.DataFrame(rows)).axes] == [2, 2]
+    table = pd.DataFrame(rows)
+    table = table.assign(
+        block=lambda t: "stages.1." + (t.position - 1).astype(str),
+        error=50,
+        recalibrated=20,
+        whole=10,
+    )
+    left, right = shortcut_plots.lesions(table, 34).axes
+    assert left.get_title() == "plain-34" and right.get_title() == "ResNet-34"
+    assert len(left.lines) == 4  # two errors, the whole net, a block that halves the resolution
