@@ -299,6 +299,9 @@ tables.show(beside_published(ours))
 # - *The task is easy.* One of {glue:text}`validation_images` validation images is
 #   {glue:text}`one_image` points. Where both nets are down to a few such images, a gap in validation error can
 #   hardly be decided, and "not decided" is not "equal".
+# - *Two processors.* On digits, the Highway nets of seeds 3 and 4, and all nets of these seeds at other rates, were
+#   trained on a processor with other instructions than the rest. A pair of such a seed has the same start and the same batches,
+#   but each rounds in its own way, which moves a run much as another seed does.
 # - *Few seeds.* A bootstrap interval on a handful of seeds is too narrow.
 # - *One recipe, three rates.* Rates were varied for the published gate alone; another gate, or another schedule
 #   or weight decay, may want something else. {glue:text}`epochs` epochs favour the net that learns fast.
