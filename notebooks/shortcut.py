@@ -111,7 +111,7 @@ plots.plt.show()
 # %% [markdown]
 # The mean over the layers is {glue:text}`response_plain_34` in plain-34 and {glue:text}`response_residual_34` in ResNet-34 (mean over seeds
 # [lowest, highest]), {glue:text}`response_gap` apart, paired by seed [95 % interval]: what the paper finds
-# {glue:text}`response_found`. ResNet-34 less ResNet-18 is {glue:text}`response_depth_gap`, so that deeper ones have smaller responses
+# {glue:text}`response_found`. ResNet-34 less ResNet-18 is {glue:text}`response_depth_gap`: that deeper ones have smaller responses
 # {glue:text}`response_depth_found`. In plain-56, which hardly trains, the layers near the image respond the most; its mean is
 # {glue:text}`response_plain_56`, that of ResNet-56 {glue:text}`response_residual_56`. The digits recipe has few iterations, and the scales that
 # decide these deviations start at 1 and may not have moved far.
