@@ -452,7 +452,7 @@ def test_every_objection_is_raised_against_each_net_of_figure_2():
     assert len(set(runs)) == len(runs) == 4 + 4 * 5 + 2 * 2
     for family, depth in itertools.product(("plain", "residual"), (18, 34)):
         found = {
-            (r.recipe.rate / usual.rate, r.recipe.epochs / usual.epochs, r.recipe.width)
+            (round(r.recipe.rate / usual.rate, 3), r.recipe.epochs / usual.epochs, r.recipe.width)
             for r in runs
             if (r.family, r.depth, r.normalisation) == (family, depth, "batch")
         }
