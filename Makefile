@@ -6,7 +6,7 @@ KILLS ?= 50
 PORT ?= 8000
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-NOTEBOOKS := train fig2 reproduction speed highway containment data_size gates multiplication gradients shortcut
+NOTEBOOKS := train summary claims fig2 reproduction speed highway containment data_size gates multiplication gradients shortcut
 # Hooks find their tools in the environment. One that mends a file fails; run again, it passes.
 HOOKS := PATH="$$(cd $(BIN) && pwd):$$PATH" pre-commit run
 
@@ -56,6 +56,7 @@ notebooks: setup  ## execute the committed notebooks again, from the committed r
 	@for name in $(NOTEBOOKS); do \
 	  $(BIN)/resnet-study execute notebooks/$$name.ipynb _build/executed/$$name.ipynb && \
 	  mv _build/executed/$$name.ipynb notebooks/ || exit 1; done
+	@$(BIN)/resnet-study readme
 	@$(HOOKS) --files notebooks/* >/dev/null || $(HOOKS) --files notebooks/*
 
 benchmark: setup  ## compare the training loop with stock ones (DATA_DIR=: on pictures too)

@@ -25,9 +25,8 @@ from myst_nb import glue
 
 from resnet_study import interactive, multiplication_plots, paths, plots, tables
 from resnet_study.measurements import get_measurement
-from resnet_study.multiplication import KNOBS, SETTINGS, fits_the_post, reading
+from resnet_study.multiplication import KNOBS, SETTINGS, with_readings
 from resnet_study.records import read_record
-from resnet_study.statistics import Estimate
 
 plots.use_style()
 
@@ -40,20 +39,7 @@ measurements_dir: str = (
 measurement = get_measurement("multiplication")
 measured = measurement.tables(paths.ROOT / measurements_dir)
 record = read_record(measurement.path(paths.ROOT / measurements_dir))
-profiles, growth = measured["profiles"], measured["growth"]
-
-
-def estimate_of(net, quantity):
-    """The estimate over draws of a row of ``growth``."""
-    return Estimate(
-        *(net[f"{quantity}_{name}"] for name in ("n", "mean", "deviation", "low", "high"))
-    )
-
-
-growth["reading"] = [reading(estimate_of(net, "decades")) for _, net in growth.iterrows()]
-growth["fits"] = [
-    fits_the_post(estimate_of(net, "decades"), net.law) for _, net in growth.iterrows()
-]
+profiles, growth = measured["profiles"], with_readings(measured["growth"])
 deepest = growth[growth.depth == growth.depth.max()]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from resnet_study import archive as archives
-from resnet_study import paths
+from resnet_study import claims, paths, readme
 from resnet_study.blocks import NORMALISATIONS, SHORTCUTS
 from resnet_study.checkpoints import OutOfTime
 from resnet_study.distributed import AnotherProcessFailed, is_leader, speaks, under_torchrun
@@ -183,6 +183,27 @@ def status(experiment, recipe, seeds, runs_dir):
         click.echo(f"measurements, {len(states)}: {len(states) - len(missing)} recorded")
         for name in missing:
             click.echo(f"  {states[name]:12}  {name}")
+
+
+@cli.command()
+@RUNS_DIR
+def verdicts(runs_dir):
+    """Say what the records say of each claim, and what would decide the undecided."""
+    for claim, findings in claims.examine(runs_dir).items():
+        click.echo(f"{claim.number}  {claims.conclude(findings)}: {claim.text}")
+        for finding in findings:
+            effects = claims.in_words(finding)
+            click.echo(
+                f"    {finding.where}: {finding.verdict}" + (f"; {effects}" if effects else "")
+            )
+            if wanted := claims.what_decides(finding):
+                click.echo(f"      would decide it: {wanted.strip('`')}")
+
+
+@cli.command(name="readme")
+def readme_():
+    """Renew what README.md shows of the records: verdicts and figure."""
+    readme.renew()
 
 
 @cli.command()

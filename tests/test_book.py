@@ -79,10 +79,11 @@ def test_the_book_builds_without_a_warning(built):
 
 
 def test_the_book_has_its_chapters(articles):
-    assert {"preface", "fig2", "speed", "reproduce", "records", "bibliography"} <= articles.keys()
+    assert {"summary", "claims", "fig2", "speed", "reproduce", "records", "bibliography"} <= articles.keys()
     assert {"highway", "containment", "data_size", "gates"} <= articles.keys()
     for number in range(1, 10):
-        assert f"C{number}" in articles["preface"].get_text()
+        for name in ("summary", "claims"):
+            assert f"C{number}" in articles[name].get_text()
 
 
 def _references(soup):
@@ -147,7 +148,7 @@ def test_numbers_from_notebooks_arrive_in_the_text(articles):
         for name, article in articles.items()
     }
     chapters = ("fig2", "highway", "containment", "data_size", "gates")
-    for name in ("preface", *chapters, "reproduce", "records"):
+    for name in ("summary", *chapters, "reproduce", "records"):
         assert glued[name], name
     for values in glued.values():
         for value in values:
@@ -177,7 +178,7 @@ def test_no_page_shows_an_error_of_a_cell_or_a_failed_reference(articles):
 )
 def test_a_fault_in_the_text_stops_the_build(tmp_path, fault):
     folder = _copy_sources(tmp_path / "sources")
-    with (folder / "book" / "preface.md").open("a") as page:
+    with (folder / "book" / "records.md").open("a") as page:
         page.write(f"\n{fault}\n")
     status, said = _build(folder)
     assert status != 0
