@@ -1,62 +1,10 @@
 import re
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import pytest
-from bs4 import BeautifulSoup
+from conftest import build_book, copy_book
 
 from resnet_study import paths
 from resnet_study.reproduction import BOOK_OPTIONS
-
-SOURCES = ("_config.yml", "_toc.yml", "book", "notebooks")
-
-
-def _copy_sources(folder):
-    folder.mkdir()
-    for name in SOURCES:
-        source = paths.ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns(".*"))
-        else:
-            shutil.copy(source, folder)
-    return folder
-
-
-def _build(folder):
-    done = subprocess.run(
-        [Path(sys.executable).with_name("jupyter-book"), "build", *BOOK_OPTIONS, folder],
-        capture_output=True,
-        text=True,
-    )
-    return done.returncode, done.stdout + done.stderr
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """Exit status and messages of the build, and the folder of its pages."""
-    folder = _copy_sources(tmp_path_factory.mktemp("book") / "sources")
-    return *_build(folder), folder / "_build" / "html"
-
-
-@pytest.fixture(scope="module")
-def pages(built):
-    """Path of every page to its parsed content; the theme's templates are none."""
-    html = built[2]
-    found = [page for page in html.rglob("*.html") if "_static" not in page.parts]
-    return {page: BeautifulSoup(page.read_text(), "html.parser") for page in found}
-
-
-@pytest.fixture(scope="module")
-def articles(pages):
-    """Name of every page to what its authors wrote on it."""
-    return {
-        page.stem: article
-        for page, soup in pages.items()
-        if (article := soup.find("article", class_="bd-article"))
-    }
 
 
 def _strict(options):
@@ -79,7 +27,15 @@ def test_the_book_builds_without_a_warning(built):
 
 
 def test_the_book_has_its_chapters(articles):
-    assert {"summary", "claims", "fig2", "speed", "reproduce", "records", "bibliography"} <= articles.keys()
+    assert {
+        "summary",
+        "claims",
+        "fig2",
+        "speed",
+        "reproduce",
+        "records",
+        "bibliography",
+    } <= articles.keys()
     assert {"highway", "containment", "data_size", "gates"} <= articles.keys()
     for number in range(1, 10):
         for name in ("summary", "claims"):
@@ -167,19 +123,16 @@ def test_no_page_shows_an_error_of_a_cell_or_a_failed_reference(articles):
         assert not re.search(r"\{(numref|cite|cite:t|ref|doc)\}", text), name
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        "{glue:text}`../notebooks/fig2.ipynb::no_such_number:d`",
-        "[a page](no-such-page.md)",
-        "{cite}`nobody1900nothing`",
-    ],
-    ids=["number", "link", "citation"],
-)
-def test_a_fault_in_the_text_stops_the_build(tmp_path, fault):
-    folder = _copy_sources(tmp_path / "sources")
+def test_faults_in_the_text_stop_the_build(tmp_path):
+    faults = {
+        "no_such_number": "{glue:text}`../notebooks/fig2.ipynb::no_such_number:d`",
+        "no-such-page": "[a page](no-such-page.md)",
+        "nobody1900nothing": "{cite}`nobody1900nothing`",
+    }
+    folder = copy_book(tmp_path / "sources")
     with (folder / "book" / "records.md").open("a") as page:
-        page.write(f"\n{fault}\n")
-    status, said = _build(folder)
+        page.writelines(f"\n{fault}\n" for fault in faults.values())
+    status, said = build_book(folder)
     assert status != 0
-    assert "WARNING" in said or "ERROR" in said
+    for name in faults:
+        assert re.search(f"(WARNING|ERROR).*{name}", said), name
