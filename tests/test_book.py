@@ -51,7 +51,7 @@ def _references(soup):
                 yield unquote(parts.path), unquote(parts.fragment)
 
 
-def test_every_internal_link_and_anchor_leads_somewhere(pages):
+def test_every_internal_link_and_anchor_leads_somewhere(built, pages):
     checked, broken = 0, []
     anchors = {
         page.resolve(): {element["id"] for element in soup.find_all(id=True)}
@@ -59,7 +59,8 @@ def test_every_internal_link_and_anchor_leads_somewhere(pages):
     }
     for page, soup in pages.items():
         for path, fragment in _references(soup):
-            target = (page.parent / path).resolve() if path else page.resolve()
+            folder = built[2] if path.startswith("/") else page.parent  # as on the 404 page
+            target = (folder / path.lstrip("/")).resolve() if path else page.resolve()
             checked += 1
             if not target.is_file():
                 broken.append(f"{page.name}: {path}")
