@@ -1,6 +1,7 @@
 import re
 from urllib.parse import unquote, urlsplit
 
+from bs4 import BeautifulSoup
 from conftest import build_book, copy_book
 
 from resnet_study import paths
@@ -51,23 +52,36 @@ def _references(soup):
                 yield unquote(parts.path), unquote(parts.fragment)
 
 
-def test_every_internal_link_and_anchor_leads_somewhere(built, pages):
-    checked, broken = 0, []
+def _broken(html, pages):
+    """Number of links within the site ``html``, and those that lead nowhere, as page: link."""
+    count, broken = 0, []
     anchors = {
         page.resolve(): {element["id"] for element in soup.find_all(id=True)}
         for page, soup in pages.items()
     }
     for page, soup in pages.items():
         for path, fragment in _references(soup):
-            folder = built[2] if path.startswith("/") else page.parent  # as on the 404 page
+            folder = html if path.startswith("/") else page.parent  # as on the 404 page
             target = (folder / path.lstrip("/")).resolve() if path else page.resolve()
-            checked += 1
+            count += 1
             if not target.is_file():
                 broken.append(f"{page.name}: {path}")
             elif fragment and target in anchors and fragment not in anchors[target]:
                 broken.append(f"{page.name}: {path}#{fragment}")
-    assert checked > 100
+    return count, broken
+
+
+def test_every_internal_link_and_anchor_leads_somewhere(built, pages):
+    count, broken = _broken(built[2], pages)
+    assert count > 100
     assert broken == []
+
+
+def test_a_link_that_leads_nowhere_is_found_out(tmp_path):
+    path = tmp_path / "page.html"
+    path.write_text("<a href='none.html'></a><a href='#none'></a><a href='#one' id='one'></a>")
+    pages = {path: BeautifulSoup(path.read_text(), "html.parser")}
+    assert _broken(tmp_path, pages) == (3, ["page.html: none.html", "page.html: #none"])
 
 
 def test_every_picture_has_a_text_for_those_who_do_not_see_it(articles):
