@@ -8,7 +8,7 @@ a checksum; :mod:`resnet_study.source_lines` makes a line below the figure of th
 import hashlib
 import json
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -96,7 +96,7 @@ def checksum(files: Iterable[Path]) -> str:
     return hashlib.sha256("".join(f"{seal}\n" for seal in seals).encode()).hexdigest()[:10]
 
 
-@lru_cache(maxsize=None)  # a notebook draws many figures from the same records
+@cache  # a notebook draws many figures from the same records
 def seal_and_commit(path: Path) -> tuple[str, str]:
     """The seal of a record, or the SHA-256 of a file without one; and the commit that made it.
 
