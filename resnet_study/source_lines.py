@@ -90,6 +90,9 @@ def place_lines(app, doctree: nodes.document) -> None:
         cell = cells[container["cell_index"]]
         cell.on_page = True
         container["ids"].append(cell.anchor)
+        if cell.glued and "prompt_show" in container:
+            container["prompt_show"] = "How these numbers are computed"
+            container["prompt_hide"] = "Hide the code"
         shown = [
             node
             for outputs in container.findall(_is("cell_code_output"))
@@ -99,11 +102,17 @@ def place_lines(app, doctree: nodes.document) -> None:
         for node, line in zip(shown, cell.lines, strict=True) if shown else ():
             if line:
                 _insert_after(node, line)
+            if line and _says_only_text(node):
+                node.parent.remove(node)  # the line is for the numbers of the cell
 
 
 def _is(element: str):
     """Whether a node is this element of a notebook."""
     return lambda node: isinstance(node, nodes.container) and node.get("nb_element") == element
+
+
+def _says_only_text(output: nodes.Element) -> bool:
+    return [child.get("mime_type") for child in output] == ["text/plain"]
 
 
 def _insert_after(node: nodes.Node, html: str) -> None:
@@ -212,7 +221,7 @@ class Page:
         Both are called ``name``, or after the page, and get a number if that is taken.
         """
         name = name or f"{self.stem}-{'figure' if picture else 'table'}"
-        self.names[name] += 1
+        self.names[name] += bool(table or picture)
         name = name if self.names[name] == 1 else f"{name}-{self.names[name]}"
         contents = {"CSV": (f"{name}.csv", table), "SVG": (f"{name}.svg", picture)}
         return {

@@ -24,12 +24,13 @@ CSV = "text/csv"
 Data = pd.DataFrame | dict[str, pd.DataFrame]
 
 
-def figure(drawn, data: Data, records: Iterable[Path]) -> None:
+def figure(drawn, data: Data | None = None, records: Iterable[Path] = ()) -> None:
     """Show a figure with its source.
 
     Args:
         drawn: a matplotlib figure, or HTML of :func:`resnet_study.interactive.figure`.
-        data: what it shows, in long form; or several such tables by their titles.
+        data: what it shows, in long form; or several such tables by their titles. A drawing that
+            shows no data has none, and no records.
         records: the files that it was drawn from: records of runs, measurements, benchmarks, the
             paper's curves.
     """
@@ -40,7 +41,7 @@ def figure(drawn, data: Data, records: Iterable[Path]) -> None:
         plt.close(drawn)
     else:
         shown = {"text/html": drawn.data, "text/plain": repr(drawn)}
-    _display(shown | {CSV: as_csv(data)}, records)
+    _display(shown if data is None else shown | {CSV: as_csv(data)}, records)
 
 
 def table(content: pd.DataFrame, caption: str, records: Iterable[Path]) -> None:
@@ -61,6 +62,12 @@ def _display(shown: dict, records: Iterable[Path]) -> None:
     from IPython.display import display  # there in a notebook; a training does without it
 
     display(shown | {SOURCE: describe(records)}, raw=True)
+
+
+def ends(runs: pd.DataFrame) -> pd.DataFrame:
+    """What figures of final errors show of :func:`resnet_study.records.load_runs`, with seals."""
+    labels = ["recipe", "family", "depth", "gate_kernel", "gate_bias", "rate", "fraction", "seed"]
+    return runs[[*labels, "training_error", "validation_error", "sha256"]]
 
 
 def as_csv(data: Data) -> str:
@@ -84,10 +91,11 @@ def describe(records: Iterable[Path]) -> dict:
 
 
 def _folder(path: Path) -> str:
-    """The folder of a file as seen from the repository; of another place only its own name."""
+    """The folder of a file as seen from the repository; elsewhere its last two names."""
     folder = path.resolve().parent
-    inside = folder.is_relative_to(paths.ROOT)
-    return folder.relative_to(paths.ROOT).as_posix() if inside else folder.name
+    if folder.is_relative_to(paths.ROOT):
+        return folder.relative_to(paths.ROOT).as_posix()
+    return f"{folder.parent.name}/{folder.name}"
 
 
 def checksum(files: Iterable[Path]) -> str:
