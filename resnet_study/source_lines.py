@@ -23,7 +23,7 @@ from sphinx.util import logging
 
 from resnet_study import paths, provenance
 from resnet_study.experiments import EXPERIMENTS
-from resnet_study.sources import CSV, SOURCE, checksum, seal_and_commit
+from resnet_study.sources import CSV, SOURCE, checksum, seal_and_commit, short
 
 LOG = logging.getLogger(__name__)
 CELLS = "cells"  # key of a page's code cells in its metadata
@@ -238,16 +238,21 @@ class Page:
 
     def line(self, source: dict, origins: list[str], downloads: dict[str, str]) -> str:
         """The line for what the notebooks ``origins`` made from ``source``, as HTML."""
-        files, here = source["files"], checksum_here(source["files"])
-        if here != source["checksum"] and any(folder.startswith("data") for folder in files):
+        files = source["files"]
+        inside = all((paths.ROOT / folder).is_dir() for folder in files)
+        if inside and checksum_here(files) != source["checksum"]:
             LOG.warning("%s is drawn from other records than these: make notebooks", self.docname)
-        parts = [", ".join(f"{posixpath.basename(origin)}.ipynb" for origin in origins)]
+        notebooks = [f"{posixpath.basename(origin)}.ipynb" for origin in origins]
+        several = len(notebooks) > 1
+        parts = [f"{len(notebooks)} notebooks" if several else notebooks[0]]
         parts += [called(folder, names) for folder, names in files.items()]
-        parts += [f"checksum {source['checksum']}"] if files else ["nothing but its code"]
+        parts += [] if files else ["nothing but its code"]
+        parts += [f"checksum {source['checksum']}"] if files and source["checksum"] else []
         parts += [_made_at(source["commits"])] if source["commits"] else []
         links = [_download(address, title) for title, address in downloads.items()]
         links += [
-            _download(self._relative(f"_sources/{origin}.ipynb"), "notebook") for origin in origins
+            _download(self._relative(f"_sources/notebooks/{name}"), name if several else "notebook")
+            for name in notebooks
         ]
         return (
             f'<div class="source"><details><summary>Source: {escape(" · ".join(parts))}</summary>'
@@ -271,11 +276,9 @@ class Page:
                 f"<p>{_download(listed, 'List of the files')}, with seals and commits. The "
                 "checksum is the first ten digits of the SHA-256 over the sorted seals.</p>"
             )
-        commits = ", ".join(source["commits"])
-        told.append(
-            f"<p>Commits: {f'records {commits}; ' if commits else ''}book {_built_at()}.</p>"
-        )
-        return "".join(told)
+        commits = {"records": ", ".join(source["commits"]), "book": _built_at()}
+        named = "; ".join(f"{what} {commit}" for what, commit in commits.items() if commit)
+        return "".join([*told, f"<p>Commits: {named or 'not known'}.</p>"])
 
 
 def _made_at(commits: list[str]) -> str:
@@ -309,8 +312,7 @@ def _list(files: dict[str, list[str]]) -> str:
 
 @cache
 def _built_at() -> str:
-    commit, *modified = (provenance.commit() or "without git").split("+")
-    return "+".join([commit[:7], *modified]) if provenance.commit() else commit
+    return short(provenance.commit())
 
 
 def _execution(docname: str) -> str:
@@ -320,7 +322,7 @@ def _execution(docname: str) -> str:
 
 def redo(files: dict[str, list[str]]) -> Iterator[str]:
     """The commands that make ``files`` again, names by folder; the paper's curves have none."""
-    if any(not folder.startswith("data/") for folder in files):
+    if any(folder.startswith("_build/reproduction/") for folder in files):
         yield "make reproduce"
     for folder, names in files.items():
         if folder.startswith("data/runs/"):

@@ -108,11 +108,16 @@ def checksum(files: Iterable[Path]) -> str:
 def seal_and_commit(path: Path) -> tuple[str, str]:
     """The seal of a record, or the SHA-256 of a file without one; and the commit that made it.
 
-    The commit has seven digits, and is empty if it is not known.
+    See :func:`short`.
     """
     content = path.read_bytes()
     if path.suffix != ".json":
         return hashlib.sha256(content).hexdigest(), ""
     record = json.loads(content)
-    commit, *modified = (record["provenance"]["commit"] or "").split("+")
-    return record["sha256"], "+".join([commit[:7], *modified])
+    return record["sha256"], short(record["provenance"]["commit"])
+
+
+def short(commit: str | None) -> str:
+    """``be9d8b1`` or ``be9d8b1+modified``; empty if the commit is not known."""
+    name, *modified = (commit or "").split("+")
+    return "+".join([name[:7], *modified])

@@ -61,7 +61,7 @@ def figure_faults(article) -> list[str]:
         ):
             faults.append(f"no text or caption: {figure.get('id')}")
     for figure in article.select(".cell_output figure"):
-        if not _has_source(figure, {"notebook"}):
+        if not _has_source(figure):
             faults.append(f"no source: figure {figure.get('id')}")
     return faults
 
@@ -79,22 +79,25 @@ def table_faults(article) -> list[str]:
         named = table.find_previous(["h1", "h2"]).get_text()
         if shown and not (table.caption and len(table.caption.get_text()) > 10):
             faults.append(f"no caption: table under {named}")
-        if (shown or table.select(".pasted-text")) and not _has_source(table, {"CSV", "notebook"}):
+        if (shown or table.select(".pasted-text")) and not _has_source(table, "CSV"):
             faults.append(f"no source: table under {named}")
     return faults
 
 
-def _has_source(element, links: set[str]) -> bool:
-    """Whether the next thing after ``element`` is a source line with these links."""
+def _has_source(element, *links: str) -> bool:
+    """Whether a source line comes next, with these links and one to a notebook."""
     follower = element.find_next(
         lambda tag: tag.name in ("figure", "table") or "source" in tag.get("class", [])
     )
     if follower is None or "source" not in follower.get("class", []):
         return False
-    told = follower.summary.get_text()
-    return told.startswith("Source: ") and links <= {
-        link.get_text() for link in follower.select("a")
-    }
+    offered = {link.get_text() for link in follower.select("a")}
+    notebooks = [link for link in follower.select("a") if link["href"].endswith(".ipynb")]
+    return (
+        follower.summary.get_text().startswith("Source: ")
+        and notebooks != []
+        and {*links} <= offered
+    )
 
 
 def number_faults(article) -> list[str]:

@@ -304,7 +304,7 @@ def _page(**changes):
         "alt": "Two panels of the error against depth.",
         "caption": "Figure 1: Errors of plain nets and of residual nets.",
         "line": '<div class="source"><details><summary>Source: fig2.ipynb</summary></details>'
-        "<a>CSV</a><a>notebook</a></div>",
+        '<a href="fig2.csv">CSV</a><a href="fig2.ipynb">notebook</a></div>',
         "title": "<caption>Final errors on the digits</caption>",
         "href": "fig2.html#cell-3",
     } | changes
