@@ -81,6 +81,7 @@ def test_the_book_builds_without_a_warning(built):
 def test_the_book_has_its_chapters(articles):
     assert {"preface", "fig2", "speed", "reproduce", "records", "bibliography"} <= articles.keys()
     assert {"highway", "containment", "data_size", "gates"} <= articles.keys()
+    assert {"runs", "status"} <= articles.keys()
     for number in range(1, 10):
         assert f"C{number}" in articles["preface"].get_text()
 
@@ -110,6 +111,13 @@ def test_every_internal_link_and_anchor_leads_somewhere(pages):
                 broken.append(f"{page.name}: {path}#{fragment}")
     assert checked > 100
     assert broken == []
+
+
+def test_every_notebook_can_be_downloaded_from_the_page_of_all_runs(built, articles):
+    links = {a.get_text(): a["href"] for a in articles["runs"].select("#downloads a")}
+    for notebook in paths.NOTEBOOKS.glob("*.ipynb"):
+        copy = built[2] / "book" / links[notebook.name]
+        assert copy.read_bytes() == notebook.read_bytes()
 
 
 def test_every_picture_has_a_text_for_those_who_do_not_see_it(articles):
