@@ -80,8 +80,10 @@ def test_the_book_builds_without_a_warning(built):
 
 
 def test_the_book_has_its_chapters(articles):
-    assert {"summary", "claims", "fig2", "speed", "reproduce", "records", "bibliography"} <= articles.keys()
+    assert {"summary", "claims", "fig2", "speed", "reproduce"} <= articles.keys()
+    assert {"records", "bibliography"} <= articles.keys()
     assert {"highway", "containment", "data_size", "gates"} <= articles.keys()
+    assert {"runs", "status"} <= articles.keys()
     for number in range(1, 10):
         for name in ("summary", "claims"):
             assert f"C{number}" in articles[name].get_text()
@@ -117,6 +119,22 @@ def test_every_internal_link_and_anchor_leads_somewhere(pages):
 @pytest.mark.parametrize("check", [figure_faults, table_faults, number_faults])
 def test_every_figure_table_and_number_says_what_it_is_and_where_it_comes_from(articles, check):
     assert {name: check(article) for name, article in articles.items() if check(article)} == {}
+
+
+def test_every_notebook_can_be_downloaded_from_the_page_of_all_runs(built, articles):
+    links = {a.get_text(): a["href"] for a in articles["runs"].select("#downloads a")}
+    for notebook in paths.NOTEBOOKS.glob("*.ipynb"):
+        copy = built[2] / "book" / links[notebook.name]
+        assert copy.read_bytes() == notebook.read_bytes()
+
+
+def test_every_picture_has_a_text_for_those_who_do_not_see_it(articles):
+    pictures = [(name, image) for name, a in articles.items() for image in a.find_all("img")]
+    assert len(pictures) >= 3
+    for name, image in pictures:
+        alt = image.get("alt", "").strip()
+        assert len(alt) > 20, (name, image)
+        assert "_images/" not in alt  # what Sphinx writes where there is none
 
 
 def test_the_pages_have_figures_tables_and_numbers_to_check(articles):
