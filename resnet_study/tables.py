@@ -502,3 +502,9 @@ def show(table: pd.DataFrame, caption: str = ""):
     if caption:
         html = html.replace("<thead>", f"<caption>{escape(caption)}</caption>\n  <thead>", 1)
     return HTML(html)
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table of texts, which may be Markdown themselves, as Markdown."""
+    rows = [list(table), ["---"] * len(table.columns), *table.to_numpy().tolist()]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
