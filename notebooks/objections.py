@@ -201,8 +201,8 @@ tables.show(tables.starts(usual, gaps))
 #   shortcut's worth *{glue:text}`shortcut`* (where both nets fail there is nothing to compare). That it takes a shortcut is another
 #   matter: plain-34 trains with {glue:text}`trains_plain_34`. Nets of hundreds of layers are in [the last chapter](depth.ipynb).
 # - **C2** gives a reason for the degradation, which over all objections *{glue:text}`degradation`*. With batch normalisation the gradient of
-#   plain-34 {glue:text}`gradients.ipynb::plain_34_start_reading` before the first step and {glue:text}`gradients.ipynb::plain_34_end_reading`
-#   at the end ([Gradients at work](gradients.ipynb)). Without, it {glue:text}`gradients.ipynb::plain_34_none_reading` before the
+#   plain-34 {glue:text}`gradients.ipynb::plain_34_start_reading:s` before the first step and {glue:text}`gradients.ipynb::plain_34_end_reading:s`
+#   at the end ([Gradients at work](gradients.ipynb)). Without, it {glue:text}`gradients.ipynb::plain_34_none_reading:s` before the
 #   first step, and of plain-34 {glue:text}`bare_plain_34`, of plain-18 {glue:text}`bare_plain_18`.
 # - **C3**, that identity shortcuts solve the problem, by themselves and without normalisation, at 34 layers: **{glue:text}`c3_alone`**. The
 #   rule: *supported* if every seed of ResNet-34 without normalisation trains; *supported where branches start at 0* if that takes
