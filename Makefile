@@ -54,7 +54,8 @@ measurements: setup  ## look inside networks where that is not recorded (data/me
 notebooks: setup  ## execute the committed notebooks again, from the committed records
 	@$(HOOKS) --files notebooks/* >/dev/null || $(HOOKS) --files notebooks/*
 	@for name in $(NOTEBOOKS); do \
-	  $(BIN)/resnet-study execute notebooks/$$name.ipynb _build/executed/$$name.ipynb && \
+	  $(BIN)/resnet-study execute notebooks/$$name.ipynb _build/executed/$$name.ipynb \
+	    --log data/executions.json && \
 	  mv _build/executed/$$name.ipynb notebooks/ || exit 1; done
 	@$(BIN)/resnet-study readme
 	@$(HOOKS) --files notebooks/* >/dev/null || $(HOOKS) --files notebooks/*

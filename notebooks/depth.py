@@ -43,7 +43,7 @@ import pandas as pd
 from IPython.display import Markdown
 from myst_nb import glue
 
-from resnet_study import depth_effects, depth_plots, paths, plots, tables
+from resnet_study import depth_effects, depth_plots, paths, plots, sources, tables
 from resnet_study.depth_literature import beside_published
 from resnet_study.effects import gap, select
 from resnet_study.experiments import EXPERIMENTS
@@ -65,6 +65,7 @@ pictures = hundred.recorded(folder, "tiny-imagenet-32")
 picture_runs = load_runs(pictures)
 DEEPEST, NARROW = 1004, "digits-narrow"
 CHANCE, PICTURES_CHANCE = 90.0, 99.5  # percent: ten classes, two hundred
+SHOWN = ["recipe", "family", "normalisation", "depth", "seed", "training_error", "validation_error"]
 
 
 def one_width(table):
@@ -93,8 +94,7 @@ Markdown(
 
 # %% mystnb={"figure": {"caption": "Final errors on the digits against the number of layers. Points are means over seeds, bars reach from the lowest seed to the highest; depths are a little apart so that no point hides another. Hollow points are nets of half the width. Grey: failure; dotted: guessing.", "name": "fig-depth"}, "image": {"alt": "Two panels of error against depth on a logarithmic axis, training left and validation right, with points for plain nets, ResNets and ResNets with zero-\u03b3. The table below has the numbers."}} tags=["hide-input"]
 if len(runs):
-    depth_plots.errors_by_depth(runs, CHANCE)
-    plots.plt.show()
+    sources.figure(depth_plots.errors_by_depth(runs, CHANCE), runs[SHOWN], records)
 
 # %% [markdown]
 # Errors are those of the last epoch, mean ± standard deviation over n seeds, without those that diverged; guessing is wrong
@@ -102,7 +102,8 @@ if len(runs):
 # memory is the highest peak of a process, Python and its libraries included.
 
 # %% tags=["remove-input"]
-tables.show(tables.deep_nets(runs)) if len(runs) else None
+if len(runs):
+    sources.table(tables.deep_nets(runs), "Deep nets on the digits", records)
 
 # %% [markdown]
 # ## A hundred and a thousand layers by epoch
@@ -111,10 +112,9 @@ tables.show(tables.deep_nets(runs)) if len(runs) else None
 curves = one_width(load_curves(records))
 deep = curves[curves.depth >= depth_effects.DEEP] if len(curves) else curves
 if len(deep):
-    depth_plots.depth_curves(deep, CHANCE)
-    plots.plt.show()
+    sources.figure(depth_plots.depth_curves(deep, CHANCE), deep[[*SHOWN, "iteration"]], records)
 
-# %% tags=["remove-cell"]
+# %% tags=["hide-cell"]
 KINDS = {
     "plain": ("plain", "batch"),
     "usual": ("residual", "batch"),
@@ -169,6 +169,7 @@ for name, pair in FITS.items():
         facts[f"fit_{name}_n"] = measured.n
 for name, value in facts.items():
     glue(name, value, display=False)
+sources.numbers([*records, *pictures])
 
 # %% [markdown]
 # A run of 1,004 layers takes {glue:text}`minutes` minutes of one core in the mean, and {glue:text}`memory` GiB at its peak. With eight channels on
@@ -212,11 +213,15 @@ Markdown(tables.coverage(hundred, "tiny-imagenet-32", folder))
 
 # %% mystnb={"figure": {"caption": "Final errors on Tiny ImageNet at 32\u00d732 pixels against the number of layers; otherwise as above."}, "image": {"alt": "Two panels of error against depth on pictures, training left and validation right, with points for plain nets, ResNets and ResNets with zero-\u03b3. The table below has the numbers."}} tags=["hide-input"]
 if len(picture_runs):
-    depth_plots.errors_by_depth(picture_runs, PICTURES_CHANCE)
-    plots.plt.show()
+    sources.figure(
+        depth_plots.errors_by_depth(picture_runs, PICTURES_CHANCE),
+        picture_runs[SHOWN],
+        pictures,
+    )
 
 # %% tags=["remove-input"]
-tables.show(tables.deep_nets(picture_runs)) if len(picture_runs) else None
+if len(picture_runs):
+    sources.table(tables.deep_nets(picture_runs), "Deep nets on Tiny ImageNet", pictures)
 
 # %% [markdown]
 # C1 at 110 layers, by the same rule: **{glue:text}`c1_pictures`**.
@@ -226,7 +231,10 @@ tables.show(tables.deep_nets(picture_runs)) if len(picture_runs) else None
 # Test errors on CIFAR-10 as they are published, and our validation errors; parameters are the residual net's.
 
 # %% tags=["hide-input"]
-tables.show(beside_published({"digits": one_width(runs), "Tiny ImageNet at 32×32": picture_runs}))
+ours = {"digits": one_width(runs), "Tiny ImageNet at 32×32": picture_runs}
+sources.table(
+    beside_published(ours), "Published errors of deep nets, and ours", [*records, *pictures]
+)
 
 # %% [markdown]
 # - {cite:t}`he2015deep` report the best of five ResNet-110 at 6.43 %. It starts at a tenth of the rate until its training

@@ -39,7 +39,7 @@
 from IPython.display import Markdown
 from myst_nb import glue
 
-from resnet_study import depth_effects, objection_plots, objections, paths, plots, tables
+from resnet_study import depth_effects, objection_plots, objections, paths, plots, sources, tables
 from resnet_study.effects import select
 from resnet_study.experiments import EXPERIMENTS, FIG2, OBJECTIONS
 from resnet_study.objections import BEST, DEGRADATION, RECIPE, SHORTCUT
@@ -55,7 +55,8 @@ runs_dir: str = "data/runs"  # folder of the records; relative to the repository
 # %% tags=["remove-cell"]
 folder = paths.ROOT / runs_dir
 experiment, recipe = EXPERIMENTS["objections"], get_recipe("digits")
-runs = load_runs(experiment.records(folder, recipe.name))
+records = experiment.records(folder, recipe.name)
+runs = load_runs(records)
 CHANCE = 90.0  # percent: ten classes
 cases = {name: objections.raised(runs, recipe, name) for name in (RECIPE, *OBJECTIONS)}
 found = {
@@ -71,16 +72,19 @@ Markdown(tables.coverage(experiment, recipe.name, folder, gpu=False))
 # ## The errors
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-objections", "caption": "Final training errors of the nets of Fig. 2 with each objection, as far as they are recorded. Points are means over seeds, lines reach from the lowest seed to the highest. Grey: failure; dotted: guessing."}, "image": {"alt": "A row for the recipe and for each objection, with a point for plain-18, plain-34, ResNet-18 and ResNet-34 by training error. The tables below have the numbers."}}
-objection_plots.objection_errors(cases, CHANCE)
-plots.plt.show()
+sources.figure(
+    objection_plots.objection_errors(cases, CHANCE),
+    {name: nets[["family", "depth", "seed", "training_error"]] for name, nets in cases.items()},
+    records,
+)
 
 # %% [markdown]
 # The same with validation errors and sizes: mean ± standard deviation over n seeds, without runs that diverged.
 
 # %% tags=["hide-cell"]
-tables.show(tables.objections(cases))
+sources.table(tables.objections(cases), "The nets of Fig. 2 with each objection", records)
 
-# %% tags=["remove-cell"]
+# %% tags=["hide-cell"]
 NETS = [(arm.family, arm.depth) for arm in FIG2]
 
 
@@ -135,6 +139,7 @@ for name in ("zero-gamma", "skip-init"):
         facts[f"{key}_gap"] = tables.mean_and_interval(gaps[depth][name])
 for name, value in facts.items():
     glue(name, value, display=False)
+sources.numbers(records)
 
 # %% [markdown]
 # Every seed of plain-34 ends below {glue:text}`failure` % with: {glue:text}`trains_plain_34`. Of ResNet-34, with: {glue:text}`trains_residual_34`. Of
@@ -143,20 +148,22 @@ for name, value in facts.items():
 # ## What remains
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-remainders", "caption": "Left the degradation, right the shortcut's worth, with the recipe, with each objection, and with each net at its best, as far as they are recorded. Points are means over seeds with 95 % intervals, paired by seed; full where the effect remains, hollow where it does not. Dotted: the recipe's."}, "image": {"alt": "Two panels with a row for the recipe and for each objection: the difference plain-34 \u2212 plain-18 left and ResNet-34 \u2212 plain-34 right, each with its interval and a line at zero. The tables below have the numbers."}}
-objection_plots.remainders(found)
-plots.plt.show()
+remainders = {
+    effect.name: tables.remainders(found[effect.name]) for effect in (DEGRADATION, SHORTCUT)
+}
+sources.figure(objection_plots.remainders(found), remainders, records)
 
 # %% [markdown]
 # The degradation, plain-34 − plain-18:
 
 # %% tags=["hide-input"]
-tables.show(tables.remainders(found[DEGRADATION.name]))
+sources.table(remainders[DEGRADATION.name], "What remains of the degradation", records)
 
 # %% [markdown]
 # and the shortcut's worth, ResNet-34 − plain-34:
 
 # %% tags=["hide-input"]
-tables.show(tables.remainders(found[SHORTCUT.name]))
+sources.table(remainders[SHORTCUT.name], "What remains of the shortcut's worth", records)
 
 # %% [markdown]
 # - The **degradation** remains as it is with: {glue:text}`degradation_remains`; smaller with: {glue:text}`degradation_remains_smaller`; turns
@@ -188,7 +195,7 @@ tables.show(tables.remainders(found[SHORTCUT.name]))
 # normalisation* leaves the branch as it is, so that signals grow from block to block. All by the recipe:
 
 # %% tags=["hide-input"]
-tables.show(tables.starts(usual, gaps))
+sources.table(tables.starts(usual, gaps), "Residual nets by their start", records)
 
 # %% [markdown]
 # By shortcuts alone, without any normalisation, of ResNet-34 {glue:text}`bare_residual_34`; of plain-34 {glue:text}`bare_plain_34`, and of plain-18

@@ -118,7 +118,7 @@ Markdown(claims.verdict_table(examined))
 # ## Check one number
 #
 # Take the first verdict of Fig. 2. A click on a number leads to the lines that compute it. The line below a figure names the
-# records it was drawn from, with downloads of data and figure. [All runs](runs.ipynb) lists each training with its curve and its commit.
+# records it was drawn from, with downloads of data and figure. [All runs](../book/runs.md) lists each training with its curve and its commit.
 # To train one of them again, on any computer with Linux and Python:
 #
 # ```

@@ -131,6 +131,24 @@ def errors_by_fraction(runs: pd.DataFrame, logarithmic: bool = True) -> Figure:
     return figure
 
 
+def gap_points(sizes: Iterable[DataSize]) -> pd.DataFrame:
+    """What :func:`gaps_by_fraction` draws: one row a gate, kind of error and fraction."""
+    return pd.DataFrame(
+        [
+            {
+                "gate_kernel": size.gates.kernel,
+                "gate_bias": size.gates.bias,
+                "error": split,
+                "fraction": fraction,
+                **{name: getattr(gap, name) for name in ("n", "mean", "low", "high")},
+            }
+            for size in sizes
+            for split in METRICS.values()
+            for fraction, gap in getattr(size, split).items()
+        ]
+    )
+
+
 def gaps_by_fraction(sizes: Iterable[DataSize]) -> Figure:
     """The gaps Highway − ResNet against the share of the training images, with intervals."""
     sizes = list(sizes)

@@ -1,6 +1,7 @@
 """Tables as the book and the terminal show them: estimates as text, in percent."""
 
 from collections.abc import Iterable
+from html import escape
 from pathlib import Path
 
 import pandas as pd
@@ -493,8 +494,11 @@ def comparison(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def show(table: pd.DataFrame):
+def show(table: pd.DataFrame, caption: str = ""):
     """A table as a page of the book shows it: without pandas' numbering of the rows."""
     from IPython.display import HTML  # there in a notebook; a training does without it
 
-    return HTML(table.to_html(index=False, border=0, justify="left"))
+    html = table.to_html(index=False, border=0, justify="left")
+    if caption:
+        html = html.replace("<thead>", f"<caption>{escape(caption)}</caption>\n  <thead>", 1)
+    return HTML(html)
