@@ -99,6 +99,6 @@ def _rows(names: list[str], width: float, columns: int = 1):
         1, columns, figsize=(width, height), sharey=True, layout="constrained"
     )
     first = panels if columns == 1 else panels[0]
-    first.set_yticks(range(len(names)), names)
+    first.set_yticks(range(len(names)), [name.replace(", ", ",\n") for name in names])
     first.set_ylim(len(names) - 0.5, -0.5)
     return figure, panels
