@@ -18,6 +18,7 @@ from resnet_study.records import read_record
 TRAIN = paths.NOTEBOOKS / "train.ipynb"
 TINY = {"family": "plain", "depth": 18, "epochs": 1, "width": 1, "device": "cpu"}
 COMMITTED = (
+    "block",
     "fig2",
     "highway",
     "containment",
