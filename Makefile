@@ -6,7 +6,7 @@ KILLS ?= 50
 PORT ?= 8000
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-NOTEBOOKS := train fig2 reproduction speed highway containment data_size gates multiplication gradients shortcut
+NOTEBOOKS := train summary claims block fig2 reproduction speed highway containment data_size gates multiplication gradients shortcut depth objections
 # Hooks find their tools in the environment. One that mends a file fails; run again, it passes.
 HOOKS := PATH="$$(cd $(BIN) && pwd):$$PATH" pre-commit run
 
@@ -54,8 +54,10 @@ measurements: setup  ## look inside networks where that is not recorded (data/me
 notebooks: setup  ## execute the committed notebooks again, from the committed records
 	@$(HOOKS) --files notebooks/* >/dev/null || $(HOOKS) --files notebooks/*
 	@for name in $(NOTEBOOKS); do \
-	  $(BIN)/resnet-study execute notebooks/$$name.ipynb _build/executed/$$name.ipynb && \
+	  $(BIN)/resnet-study execute notebooks/$$name.ipynb _build/executed/$$name.ipynb \
+	    --log data/executions.json && \
 	  mv _build/executed/$$name.ipynb notebooks/ || exit 1; done
+	@$(BIN)/resnet-study readme
 	@$(HOOKS) --files notebooks/* >/dev/null || $(HOOKS) --files notebooks/*
 
 benchmark: setup  ## compare the training loop with stock ones (DATA_DIR=: on pictures too)

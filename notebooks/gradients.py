@@ -41,7 +41,7 @@ from myst_nb import glue
 from resnet_study import anatomy, anatomy_plots, paths, plots, sources, tables
 from resnet_study.measurements import MEASUREMENTS
 from resnet_study.multiplication import reading
-from resnet_study.statistics import estimate, paired_difference
+from resnet_study.statistics import estimate
 
 plots.use_style()
 
@@ -80,17 +80,10 @@ def times(measured):
     return f"{10**measured.mean:.3g}".replace("-", "−")
 
 
-plain_34 = {moment: total(moment, **net("plain", 34)) for moment in anatomy.MOMENTS}
-readings = [reading(measured) for measured in plain_34.values()]
-gaps = {
-    normalisation: paired_difference(
-        anatomy.decades(grown, 0, **net("residual", 34, normalisation)).abs(),
-        anatomy.decades(grown, 0, **net("plain", 34, normalisation)).abs(),
-    )
-    for normalisation in ("batch", "none")
-}
-glue("c2_verdict", anatomy.verdict_c2(readings), display=False)
-glue("c3_verdict", anatomy.verdict_c3(gaps), display=False)
+c2, plain_34 = anatomy.decide_c2(grown)
+c3, gaps = anatomy.decide_c3(grown)
+glue("c2_verdict", c2, display=False)
+glue("c3_verdict", c3, display=False)
 for name, gap in gaps.items():
     glue(f"c3_gap_{name}", tables.mean_and_interval(gap), display=False)
     glue(f"c3_n_{name}", gap.n, display=False)

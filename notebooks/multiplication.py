@@ -25,9 +25,8 @@ from myst_nb import glue
 
 from resnet_study import interactive, multiplication_plots, paths, plots, sources, tables
 from resnet_study.measurements import get_measurement
-from resnet_study.multiplication import KNOBS, SETTINGS, fits_the_post, reading
+from resnet_study.multiplication import KNOBS, SETTINGS, with_readings
 from resnet_study.records import read_record
-from resnet_study.statistics import Estimate
 
 plots.use_style()
 
@@ -41,20 +40,7 @@ measurement = get_measurement("multiplication")
 files = [measurement.path(paths.ROOT / measurements_dir)]
 measured = measurement.tables(paths.ROOT / measurements_dir)
 record = read_record(files[0])
-profiles, growth = measured["profiles"], measured["growth"]
-
-
-def estimate_of(net, quantity):
-    """The estimate over draws of a row of ``growth``."""
-    return Estimate(
-        *(net[f"{quantity}_{name}"] for name in ("n", "mean", "deviation", "low", "high"))
-    )
-
-
-growth["reading"] = [reading(estimate_of(net, "decades")) for _, net in growth.iterrows()]
-growth["fits"] = [
-    fits_the_post(estimate_of(net, "decades"), net.law) for _, net in growth.iterrows()
-]
+profiles, growth = measured["profiles"], with_readings(measured["growth"])
 deepest = growth[growth.depth == growth.depth.max()]
 
 
@@ -111,9 +97,9 @@ sources.numbers(files)
 # g_{l-1} = \phi'(W_{l-1} h_{l-2}) \odot W_l^\top g_l ,
 # \qquad
 # \frac{\mathbb{E}\,\lVert g_{l-1} \rVert^2}{\mathbb{E}\,\lVert g_l \rVert^2} \approx N \sigma^2 \; \mathbb{E}\,[\phi'^2] .
-# $$
+# $$ (eq-factor)
 #
-# The right-hand side is the square of the factor a layer. A sigmoid's derivative is at most ¼, so with $\sigma^2 = 1/N$ its
+# The right-hand side of {eq}`eq-factor` is the square of the factor a layer. A sigmoid's derivative is at most ¼, so with $\sigma^2 = 1/N$ its
 # factor stays below ¼. A ReLU lets half of the gradient pass: $\sqrt{1/2} = 0.71$ with $1/N$, and 1 with the $2/N$ of He
 # initialisation, which was made for that. Batch normalisation divides by the deviation that it finds, and with
 # ReLU the factor becomes $\sqrt{\pi/(\pi-1)} = 1.21$ {cite}`yang2019mean`. A shortcut adds

@@ -1,6 +1,8 @@
 """What several test files share: a small data set, a one-epoch run, the command line."""
 
 import os
+import shutil
+import subprocess
 import sys
 
 # One thread: pytest-xdist uses the cores, and a curve is bit-equal on one thread.
@@ -10,7 +12,7 @@ import matplotlib
 import pytest
 import torch
 
-from resnet_study import cli
+from resnet_study import cli, paths
 from resnet_study.data import Images, make_dataset
 from resnet_study.recipes import get_recipe
 from resnet_study.runs import Run, perform
@@ -72,3 +74,25 @@ def no_network(monkeypatch):
 def files_below(folder):
     """Everything below ``folder``: path to content."""
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="session")
+def generated_site(tmp_path_factory):
+    """The pages that are made from records, rendered without the rest of the book."""
+    folder = tmp_path_factory.mktemp("generated")
+    pages = folder / "sources" / "book"
+    pages.mkdir(parents=True)
+    for name in ("runs", "status"):
+        shutil.copy(paths.ROOT / "book" / f"{name}.md", pages)
+    contents = "# Contents\n\n```{toctree}\nbook/runs\nbook/status\n```\n"
+    (folder / "sources" / "index.md").write_text(contents)
+    settings = {
+        "extensions": "myst_parser,resnet_study.runs_page,resnet_study.status_page",
+        "templates_path": paths.ROOT / "book" / "_templates",
+        "suppress_warnings": "myst.xref_missing",  # the rest of the book
+    }
+    options = [part for key, value in settings.items() for part in ("-D", f"{key}={value}")]
+    command = [sys.executable, "-m", "sphinx", "-C", "-q", *options, folder / "sources"]
+    done = subprocess.run([*command, folder / "html"], capture_output=True, text=True)
+    assert not done.stderr, done.stderr
+    return folder / "html"

@@ -1,3 +1,5 @@
+import importlib
+import inspect
 import re
 import shutil
 import subprocess
@@ -9,10 +11,10 @@ import pytest
 from bs4 import BeautifulSoup
 from checks import figure_faults, number_faults, table_faults
 
-from resnet_study import paths
+from resnet_study import api_pages, paths
 from resnet_study.reproduction import BOOK_OPTIONS
 
-SOURCES = ("_config.yml", "_toc.yml", "book", "notebooks")
+SOURCES = ("_config.yml", "_toc.yml", "book", "notebooks", "resnet_study")
 
 
 def _copy_sources(folder):
@@ -20,7 +22,8 @@ def _copy_sources(folder):
     for name in SOURCES:
         source = paths.ROOT / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns(".*"))
+            ignored = shutil.ignore_patterns(".*", "__pycache__")
+            shutil.copytree(source, folder / name, ignore=ignored)
         else:
             shutil.copy(source, folder)
     return folder
@@ -80,10 +83,13 @@ def test_the_book_builds_without_a_warning(built):
 
 
 def test_the_book_has_its_chapters(articles):
-    assert {"preface", "fig2", "speed", "reproduce", "records", "bibliography"} <= articles.keys()
+    assert {"summary", "claims", "fig2", "speed", "reproduce"} <= articles.keys()
+    assert {"records", "bibliography"} <= articles.keys()
     assert {"highway", "containment", "data_size", "gates"} <= articles.keys()
+    assert {"runs", "status"} <= articles.keys()
     for number in range(1, 10):
-        assert f"C{number}" in articles["preface"].get_text()
+        for name in ("summary", "claims"):
+            assert f"C{number}" in articles[name].get_text()
 
 
 def _references(soup):
@@ -116,6 +122,13 @@ def test_every_internal_link_and_anchor_leads_somewhere(pages):
 @pytest.mark.parametrize("check", [figure_faults, table_faults, number_faults])
 def test_every_figure_table_and_number_says_what_it_is_and_where_it_comes_from(articles, check):
     assert {name: check(article) for name, article in articles.items() if check(article)} == {}
+
+
+def test_every_notebook_can_be_downloaded_from_the_page_of_all_runs(built, articles):
+    links = {a.get_text(): a["href"] for a in articles["runs"].select("#downloads a")}
+    for notebook in paths.NOTEBOOKS.glob("*.ipynb"):
+        copy = built[2] / "book" / links[notebook.name]
+        assert copy.read_bytes() == notebook.read_bytes()
 
 
 def test_the_pages_have_figures_tables_and_numbers_to_check(articles):
@@ -154,7 +167,7 @@ def test_numbers_from_notebooks_arrive_in_the_text(articles):
         for name, article in articles.items()
     }
     chapters = ("fig2", "highway", "containment", "data_size", "gates")
-    for name in ("preface", *chapters, "reproduce", "records"):
+    for name in ("summary", *chapters, "reproduce", "records"):
         assert glued[name], name
     for values in glued.values():
         for value in values:
@@ -173,18 +186,70 @@ def test_no_page_shows_an_error_of_a_cell_or_a_failed_reference(articles):
         assert not re.search(r"\{(numref|cite|cite:t|ref|doc)\}", text), name
 
 
+def test_every_public_name_of_the_library_is_on_an_api_page(pages):
+    api = [soup for page, soup in pages.items() if page.parent.name == "api"]
+    described = {element["id"] for soup in api for element in soup.select("dt.sig[id]")}
+    names = []
+    for module in api_pages.modules():
+        code = importlib.import_module(module)
+        defined = [
+            name
+            for name, thing in vars(code).items()
+            if getattr(thing, "__module__", None) == module and callable(thing)
+        ]
+        names += [f"{module}.{name}" for name in defined if not name.startswith("_")]
+        names += [f"{module}.{name}" for name in api_pages.constants(inspect.getsource(code))]
+    assert len(names) > 300
+    assert sorted(set(names) - described) == []
+
+
+def test_comments_of_constants_and_fields_are_on_the_api_pages(articles):
+    text = " ".join(articles["models"].get_text().split())
+    assert "How signals are kept in bounds: batch normalisation; the same" in text
+    assert "3: the kernel of H, Srivastava et al. 2015; 1: He et al. 2016." in text
+
+
+def test_no_page_names_a_folder_of_this_machine(pages):
+    folders = (str(paths.ROOT), sys.prefix)
+    naming = [page.name for page, soup in pages.items() if any(f in str(soup) for f in folders)]
+    assert naming == []
+
+
+def test_code_in_the_text_is_the_librarys(articles):
+    shown = [block.get_text() for block in articles["block"].select(".literal-block-wrapper pre")]
+    assert len(shown) >= 4
+    for code in shown:
+        lines = [line.strip() for line in code.strip().splitlines()]
+        files = [path.read_text() for path in (paths.ROOT / "resnet_study").glob("*.py")]
+        assert any(all(line in file for line in lines) for file in files), code
+
+
+def test_theorem_and_equations_are_numbered_and_referred_to(articles):
+    containment = articles["containment"]
+    assert "Theorem 1 (Containment)" in containment.get_text()
+    assert containment.select("div.proof") and containment.select("a[href*='thm-containment']")
+    numbers = [
+        number.get_text()
+        for article in articles.values()
+        for number in article.select("span.eqno")
+    ]
+    assert len(numbers) >= 10
+    assert len(set(numbers)) == len(numbers)
+
+
 @pytest.mark.parametrize(
     "fault",
     [
         "{glue:text}`../notebooks/fig2.ipynb::no_such_number:d`",
         "[a page](no-such-page.md)",
         "{cite}`nobody1900nothing`",
+        "{py:func}`resnet_study.models.no_such_function`",
     ],
-    ids=["number", "link", "citation"],
+    ids=["number", "link", "citation", "function"],
 )
 def test_a_fault_in_the_text_stops_the_build(tmp_path, fault):
     folder = _copy_sources(tmp_path / "sources")
-    with (folder / "book" / "preface.md").open("a") as page:
+    with (folder / "book" / "records.md").open("a") as page:
         page.write(f"\n{fault}\n")
     status, said = _build(folder)
     assert status != 0
