@@ -53,6 +53,12 @@ def table(content: pd.DataFrame, caption: str, records: Iterable[Path]) -> None:
     _display({"text/html": html, "text/plain": caption, CSV: as_csv(content)}, records)
 
 
+def linked_table(content: pd.DataFrame, caption: str, records: Iterable[Path]) -> None:
+    """The same of texts in Markdown, which may have links to other pages."""
+    text = f"```{{table}} {caption}\n{tables.markdown(content)}\n```"
+    _display({"text/markdown": text, "text/plain": caption, CSV: as_csv(content)}, records)
+
+
 def numbers(records: Iterable[Path]) -> None:
     """Say, at the end of a cell that glues numbers, which files they were computed from."""
     _display({"text/plain": "Source of the numbers above."}, records)
