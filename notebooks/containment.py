@@ -55,55 +55,72 @@ runs_dir: str = "data/runs"  # folder of the records; relative to the repository
 # %% [markdown]
 # ## What contains what
 #
-# A residual block with shortcut $s$ and branch $F$ is
+# Number the blocks of a net by $l = 0, \dots, L - 1$. The residual block {eq}`eq-residual-block`, with shortcut $s_l$ and
+# branch $F_l$, is
 #
 # ```{math}
 # :label: eq-residual
 # x_{l+1} = \mathrm{ReLU}\bigl(F_l(x_l) + s_l(x_l)\bigr).
 # ```
 #
-# A Highway block {cite}`srivastava2015highway,srivastava2015training` has gates $T$ and $C$
-# between 0 and 1, sigmoids of a convolution of its input:
+# A Highway block {cite}`srivastava2015highway,srivastava2015training` has gates $T_l$ and $C_l$ with values between 0
+# and 1, sigmoids of a convolution of its input. With branch $H_l$ and shortcut $r_l$ it is
 #
 # ```{math}
 # :label: eq-highway
-# y_{l+1} = \mathrm{ReLU}\bigl(T_l(y_l) \cdot H_l(y_l) + C_l(y_l) \cdot s_l(y_l)\bigr),
-# \qquad\text{usually } C = 1 - T.
+# y_{l+1} = \mathrm{ReLU}\bigl(T_l(y_l) \odot H_l(y_l) + C_l(y_l) \odot r_l(y_l)\bigr),
 # ```
 #
-# Setting $T = C = 1$ would make it the residual block, but that is not available: with $C = 1 - T$ the two cannot both be 1, and a sigmoid is never 1 at all. What is
+# and *coupled* if $C_l = 1 - T_l$, as in {eq}`eq-highway-block`. Setting $T_l = C_l = 1$ would make it the residual block, but
+# that is not available: coupled gates cannot both be 1, and a sigmoid is never 1 at all. What is
 # true instead is this.
 #
-# **Theorem.** Every ResNet of {eq}`eq-residual` whose branches and projections end in batch
-# normalisation is computed exactly by a coupled Highway net with $T = \tfrac12$ everywhere, whose
-# branches have the same form. It has
+# ```{prf:theorem} Containment
+# :label: thm-containment
 #
-# ```{math}
-# :label: eq-contained
-# H_l(y) = 2^{-l} F_l(2^l y), \qquad y_l = 2^{-l} x_l, \qquad l = 0, \dots, L,
+# Let a ResNet of blocks {eq}`eq-residual` be given, in which each branch is a convolution, BN, ReLU, a convolution
+# and BN, as in {eq}`eq-branch` and {eq}`eq-bn`, and each shortcut is the identity, sub-sampling with padding by zeros (A), or a
+# convolution and BN (B, C). Then the coupled Highway net with the same stem, with $T_l = \tfrac12$ for all $l$, and with
+#
+# $$
+# H_l(y) = 2^{-l} F_l(2^l y), \qquad r_l(y) = 2^{-l} s_l(2^l y), \qquad l = 0, \dots, L - 1,
+# $$ (eq-contained)
+#
+# computes the same logits from every image, if the weights of its classifier are $2^L$ times those of the
+# ResNet's and the biases are equal. Its branches and shortcuts have the form of the ResNet's, with other running
+# statistics, $\varepsilon$, $\gamma$ and $\beta$ in their BN.
 # ```
 #
-# and the weights of its classifier are $2^L$ times as large.
+# ```{prf:proof}
+# *The outputs of blocks are proportional:* $y_l = 2^{-l} x_l$ for $l = 0, \dots, L$. The stem is the same, so $y_0 = x_0$. If it holds for
+# $l$, then by {eq}`eq-contained`, and as $\mathrm{ReLU}(cz) = c\,\mathrm{ReLU}(z)$ for every $c > 0$,
 #
-# *Proof.* $y_0 = x_0$. For any factor $c > 0$, $\mathrm{ReLU}(cz) = c\,\mathrm{ReLU}(z)$, and
-# $s(cx) = c\,s(x)$ for identity, sub-sampling and padding with zeros. So if $y_l = 2^{-l} x_l$,
+# $$
+# \begin{aligned}
+# y_{l+1} &= \mathrm{ReLU}\bigl(\tfrac12 2^{-l} F_l(x_l) + \tfrac12 2^{-l} s_l(x_l)\bigr) \\
+#         &= 2^{-(l+1)}\, \mathrm{ReLU}\bigl(F_l(x_l) + s_l(x_l)\bigr) = 2^{-(l+1)} x_{l+1}.
+# \end{aligned}
+# $$ (eq-induction)
 #
-# ```{math}
-# :label: eq-induction
-# y_{l+1} = \mathrm{ReLU}\bigl(\tfrac12 2^{-l} F_l(x_l) + \tfrac12 2^{-l} s_l(x_l)\bigr)
-#         = 2^{-(l+1)} x_{l+1}.
+# *The logits are equal.* The mean over pixels is linear, so the classifier gets $2^{-L}$ times what the ResNet's gets, and its
+# weights make up for it.
+#
+# *$H_l$ and $r_l$ have the form of $F_l$ and $s_l$.* Identity, sub-sampling and padding with zeros are linear, so there $r_l = s_l$.
+# In a branch, the first convolution is linear too: from $2^{-l} x_l$ it makes $2^{-l} z$, where $z$ is what it makes
+# in the ResNet. With $2^{-l}\mu$ for $\mu$, $4^{-l}\sigma^2$ for $\sigma^2$ and $4^{-l}\varepsilon$ for $\varepsilon$ the normalised value is what it
+# was,
+#
+# $$
+# \frac{2^{-l} z - 2^{-l} \mu}{\sqrt{4^{-l} \sigma^2 + 4^{-l} \varepsilon}} = \frac{z - \mu}{\sqrt{\sigma^2 + \varepsilon}},
+# $$ (eq-blind)
+#
+# and so is everything up to the last BN. There $2^{-l}\gamma$ for $\gamma$ and $2^{-l}\beta$ for $\beta$ give $2^{-l} F_l(x_l)$. A
+# projection has a single BN, which gets both changes. And $T_l = \tfrac12$ is the sigmoid of a convolution, of
+# weights and biases 0.
 # ```
 #
-# It remains to see that $H_l$ is a branch like $F_l$: convolution, batch normalisation, ReLU,
-# convolution, batch normalisation. The first normalisation computes
-# $(z - \mu) / \sqrt{\sigma^2 + \varepsilon}$ of a $z$ that is now $2^{-l}$ times as large. With
-# $2^{-l}\mu$, $4^{-l}\sigma^2$ and $4^{-l}\varepsilon$ its output is what it was: it is blind to the
-# scale of its input. The last one puts out whatever its $\gamma$ and $\beta$ say: they take the
-# factor $2^{-l}$. A projection is one convolution and one normalisation, which do both. The
-# classifier sees $y_L = 2^{-L} x_L$ and makes up for it. ∎
-#
-# In training mode $\mu$ and $\sigma^2$ are those of the batch and scale by themselves; $\varepsilon$
-# is no learnt parameter, so strictly the theorem is about nets in which it may be chosen, or is 0.
+# In training mode $\mu$ and $\sigma^2$ are those of the batch and scale by themselves, so the two nets are equal there
+# too. $\varepsilon$ is no learnt parameter: strictly, {prf:ref}`thm-containment` is about nets in which it may be chosen, or is 0.
 #
 # ## The proof as code
 #
@@ -159,7 +176,7 @@ resnets = {
 }
 
 # %% [markdown]
-# `contain` builds the Highway net of the theorem, with real gates whose weights and biases are zero.
+# {py:func}`~resnet_study.containment.contain` builds the Highway net of {prf:ref}`thm-containment`, with real gates whose weights and biases are zero.
 
 # %%
 highways = {net: contain(resnet) for net, resnet in resnets.items()}
@@ -509,8 +526,9 @@ sources.table(
 #
 # ## What could still be wrong
 #
-# - The theorem is about nets with batch normalisation at the end of each branch. Without it, $F$ is not blind
-#   to scale, though a branch of two convolutions could still take the factor in its second one.
+# - The theorem is about branches with batch normalisation, as all here are. Two convolutions and a ReLU without it are
+#   simpler: a factor passes through them, and $H_l$ is $F_l$ with biases $2^{-l}$ times as large. For branches
+#   with other activations, sigmoids say, nothing is proved.
 # - $2^{-l}$ runs out of single precision after some hundred blocks, and $4^{-l}\varepsilon$ earlier.
 # - The trainings are of digits, 8×8 pixels, and of one length: a net that is only slow looks like one
 #   that cannot learn.

@@ -16,8 +16,8 @@
 # them to fail. A decade later one of the Highway net's authors repeated this with other gates and found
 # no deficit {cite}`srivastava2025comparison`.
 #
-# **What we do here.** We change the gate and nothing else. A Highway block of ours is
-# *y = s + T·(H − s)* with the residual block's own branch as *H*, its own shortcut as *s*, and as *T* the
+# **What we do here.** We change the gate and nothing else. A Highway block of ours is {eq}`eq-highway-block`: it has
+# the residual block's own branch and its own shortcut, and mixes them by a gate *T*, the
 # sigmoid of a convolution of the input, one value for each unit, followed by the same ReLU. With one
 # seed, a Highway and a residual net start from the same stem, branches and classifier and see the
 # same batches in the same order. Then we vary what could be held against such a comparison:
@@ -160,7 +160,7 @@ sources.numbers([*records, *pictures, *full])
 # %% [markdown]
 # The gate's bias sets how much of each branch a net starts with, and of each shortcut. With a bias of 0
 # a block passes on half of its shortcut, so 16 blocks a 65,536th. With gates nearly shut, the branches hardly take part at first; and where the shape changes, our shortcut fills the new
-# channels with zeros (shortcut A), so that they hold *T·H* alone and start small. Of the networks in {numref}`fig-gate-bias` these ended above 20 % training error in the mean, the
+# channels with zeros (shortcut A), so that they hold *T·F* alone and start small. Of the networks in {numref}`fig-gate-bias` these ended above 20 % training error in the mean, the
 # threshold at which {cite:t}`he2016identity` speak of a failure (of test error, there): {glue:text}`failed`.
 #
 # In the same terms as the verdict, but at the recipe's rate: of {glue:text}`n_gates` gates the training error
@@ -324,7 +324,7 @@ sources.table(
 #   or weight decay, may want something else. {glue:text}`epochs` epochs favour the net that learns fast.
 # - *One way of gating.* Blocks that change shape are gated here, on a shortcut that pads with zeros;
 #   {cite:t}`srivastava2015training` leave them plain. Other forms (gates with batch normalisation, uncoupled
-#   gates, a ReLU inside *H*) are options of the [training](../book/reproduce.md), and not in this grid.
+#   gates, a ReLU at the end of the branch) are options of the [training](../book/reproduce.md), and not in this grid.
 # - *Depth.* Neither 18 nor 34 layers is deep by the standards of 2016. What was found at 110 layers
 #   is neither confirmed nor refuted here.
 #

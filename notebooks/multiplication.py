@@ -97,9 +97,9 @@ sources.numbers(files)
 # g_{l-1} = \phi'(W_{l-1} h_{l-2}) \odot W_l^\top g_l ,
 # \qquad
 # \frac{\mathbb{E}\,\lVert g_{l-1} \rVert^2}{\mathbb{E}\,\lVert g_l \rVert^2} \approx N \sigma^2 \; \mathbb{E}\,[\phi'^2] .
-# $$
+# $$ (eq-factor)
 #
-# The right-hand side is the square of the factor a layer. A sigmoid's derivative is at most ¼, so with $\sigma^2 = 1/N$ its
+# The right-hand side of {eq}`eq-factor` is the square of the factor a layer. A sigmoid's derivative is at most ¼, so with $\sigma^2 = 1/N$ its
 # factor stays below ¼. A ReLU lets half of the gradient pass: $\sqrt{1/2} = 0.71$ with $1/N$, and 1 with the $2/N$ of He
 # initialisation, which was made for that. Batch normalisation divides by the deviation that it finds, and with
 # ReLU the factor becomes $\sqrt{\pi/(\pi-1)} = 1.21$ {cite}`yang2019mean`. A shortcut adds

@@ -98,7 +98,7 @@ sources.linked_table(
 #   {glue:text}`gradients.ipynb::plain_34_end_reading:s` at the end. Shortcuts do balance gradients at the start (C3
 #   {glue:text}`c3`).
 # - **Highway nets contain ResNets** (C7 {glue:text}`c7`): that is a theorem, with a construction that runs. That they are therefore
-#   at least as good is another matter: the training error differs by {glue:text}`containment.ipynb::c7_18:s` points at 18 layers
+#   at least as good is another matter: the training error differs by {glue:text}`containment.ipynb::c7_18:s` at 18 layers
 #   and {glue:text}`containment.ipynb::c7_34:s` at 34, on digits.
 # - **That ResNets outperform them** (C8 {glue:text}`c8`) depends on the gate: over {glue:text}`highway.ipynb::n_gates:d` gates on digits, the
 #   validation error against the ResNet's is {glue:text}`highway.ipynb::validation_outcomes:s`. More data as the reason (C9) is {glue:text}`c9`.

@@ -187,7 +187,7 @@ def verdict_c2(readings: list[str]) -> str:
 
 
 def verdict_c3(gaps: dict[str, Estimate]) -> str:
-    """C3, that shortcuts solve it, from |decades| of the residual net − |decades| of the plain one.
+    """C3, that shortcuts solve it, from sizes of decades: the residual net's − the plain one's.
 
     ``gaps`` are by normalisation, at the start. ``supported`` if lower in all of them, ``refuted``
     if in none is it lower and in one higher, ``supported with batch normalisation alone`` if lower

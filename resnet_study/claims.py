@@ -388,8 +388,8 @@ def verdict_table(examined: dict[Claim, list[Finding]]) -> pd.DataFrame:
         rows.append(
             {
                 "": f"[{claim.number}]({claim.chapter}.ipynb)",
-                "The post claims": claim.text,
                 "Verdict": f"**{conclude(findings)}**",
+                "The post claims": claim.text,
                 "What it rests on": "<br>".join(evidence),
             }
         )
@@ -422,8 +422,8 @@ def short_table(examined: dict[Claim, list[Finding]]) -> pd.DataFrame:
         rows.append(
             {
                 "": claim.number,
-                "The post claims": claim.text,
                 "Verdict": f"**{conclude(findings)}**",
+                "The post claims": claim.text,
                 "Where": "; ".join(scales),
             }
         )

@@ -88,16 +88,16 @@ def _final(record: dict, metric: str) -> str:
 
 
 def curve(record: dict) -> dict[str, list | int | None]:
-    """A record's curve for drawing: rounded columns, and the iteration at which it diverged."""
+    """A record's curve for drawing: rounded columns with an entry an epoch.
+
+    ``epoch`` is the number of iterations in each, ``diverged_at`` the one at which it diverged.
+    """
     columns = {
         metric: [round(value, decimals) for value in record["curve"].get(metric, [])]
         for metric, (_, decimals) in DRAWN.items()
     }
-    return {
-        "iteration": record["curve"].get("iteration", []),
-        **columns,
-        "diverged_at": record["diverged_at"],
-    }
+    epoch = record["curve"].get("iteration", [0])[0]
+    return {**columns, "epoch": epoch, "diverged_at": record["diverged_at"]}
 
 
 class _Rendered(SphinxDirective):

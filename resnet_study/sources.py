@@ -55,7 +55,7 @@ def table(content: pd.DataFrame, caption: str, records: Iterable[Path]) -> None:
 
 def linked_table(content: pd.DataFrame, caption: str, records: Iterable[Path]) -> None:
     """The same of texts in Markdown, which may have links to other pages."""
-    text = f"```{{table}} {caption}\n{tables.markdown(content)}\n```"
+    text = f"```{{table}} {caption}\n:class: sentences\n\n{tables.markdown(content)}\n```"
     _display({"text/markdown": text, "text/plain": caption, CSV: as_csv(content)}, records)
 
 

@@ -174,9 +174,15 @@ class Status(SphinxDirective):
         (name,) = self.arguments
         require_one_of("table of the status", name, TABLES)
         html = TABLES[name]().to_html(
-            index=False, border=0, justify="left", classes="table", table_id=f"status-{name}"
+            index=False,
+            border=0,
+            justify="left",
+            classes="table text-nowrap",
+            table_id=f"status-{name}",
         )
-        return [nodes.raw("", html.replace("<th>", '<th scope="col">'), format="html")]
+        html = html.replace("<th>", '<th scope="col">')
+        html = html.replace("<table ", '<table tabindex="0" ')  # scrolled with the keyboard, too
+        return [nodes.raw("", html, format="html")]
 
 
 def setup(app) -> dict:

@@ -1,3 +1,5 @@
+import importlib
+import inspect
 import re
 import shutil
 import subprocess
@@ -9,10 +11,10 @@ import pytest
 from bs4 import BeautifulSoup
 from checks import figure_faults, number_faults, table_faults
 
-from resnet_study import paths
+from resnet_study import api_pages, paths
 from resnet_study.reproduction import BOOK_OPTIONS
 
-SOURCES = ("_config.yml", "_toc.yml", "book", "notebooks")
+SOURCES = ("_config.yml", "_toc.yml", "book", "notebooks", "resnet_study")
 
 
 def _copy_sources(folder):
@@ -20,7 +22,8 @@ def _copy_sources(folder):
     for name in SOURCES:
         source = paths.ROOT / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns(".*"))
+            ignored = shutil.ignore_patterns(".*", "__pycache__")
+            shutil.copytree(source, folder / name, ignore=ignored)
         else:
             shutil.copy(source, folder)
     return folder
@@ -183,14 +186,66 @@ def test_no_page_shows_an_error_of_a_cell_or_a_failed_reference(articles):
         assert not re.search(r"\{(numref|cite|cite:t|ref|doc)\}", text), name
 
 
+def test_every_public_name_of_the_library_is_on_an_api_page(pages):
+    api = [soup for page, soup in pages.items() if page.parent.name == "api"]
+    described = {element["id"] for soup in api for element in soup.select("dt.sig[id]")}
+    names = []
+    for module in api_pages.modules():
+        code = importlib.import_module(module)
+        defined = [
+            name
+            for name, thing in vars(code).items()
+            if getattr(thing, "__module__", None) == module and callable(thing)
+        ]
+        names += [f"{module}.{name}" for name in defined if not name.startswith("_")]
+        names += [f"{module}.{name}" for name in api_pages.constants(inspect.getsource(code))]
+    assert len(names) > 300
+    assert sorted(set(names) - described) == []
+
+
+def test_comments_of_constants_and_fields_are_on_the_api_pages(articles):
+    text = " ".join(articles["models"].get_text().split())
+    assert "How signals are kept in bounds: batch normalisation; the same" in text
+    assert "3: the kernel of H, Srivastava et al. 2015; 1: He et al. 2016." in text
+
+
+def test_no_page_names_a_folder_of_this_machine(pages):
+    folders = (str(paths.ROOT), sys.prefix)
+    naming = [page.name for page, soup in pages.items() if any(f in str(soup) for f in folders)]
+    assert naming == []
+
+
+def test_code_in_the_text_is_the_librarys(articles):
+    shown = [block.get_text() for block in articles["block"].select(".literal-block-wrapper pre")]
+    assert len(shown) >= 4
+    for code in shown:
+        lines = [line.strip() for line in code.strip().splitlines()]
+        files = [path.read_text() for path in (paths.ROOT / "resnet_study").glob("*.py")]
+        assert any(all(line in file for line in lines) for file in files), code
+
+
+def test_theorem_and_equations_are_numbered_and_referred_to(articles):
+    containment = articles["containment"]
+    assert "Theorem 1 (Containment)" in containment.get_text()
+    assert containment.select("div.proof") and containment.select("a[href*='thm-containment']")
+    numbers = [
+        number.get_text()
+        for article in articles.values()
+        for number in article.select("span.eqno")
+    ]
+    assert len(numbers) >= 10
+    assert len(set(numbers)) == len(numbers)
+
+
 @pytest.mark.parametrize(
     "fault",
     [
         "{glue:text}`../notebooks/fig2.ipynb::no_such_number:d`",
         "[a page](no-such-page.md)",
         "{cite}`nobody1900nothing`",
+        "{py:func}`resnet_study.models.no_such_function`",
     ],
-    ids=["number", "link", "citation"],
+    ids=["number", "link", "citation", "function"],
 )
 def test_a_fault_in_the_text_stops_the_build(tmp_path, fault):
     folder = _copy_sources(tmp_path / "sources")

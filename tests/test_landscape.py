@@ -99,7 +99,7 @@ def test_the_centre_is_the_evaluated_loss_itself(model, dataset, tmp_path):
     centre = table[(table.a == 0) & (table.b == 0)].iloc[0]
     error, loss = evaluate(model, dataset, "validation", recipe)
     assert centre.error == error
-    assert centre.loss == pytest.approx(loss, rel=1e-6)  # the layout in memory decides the last bits
+    assert centre.loss == pytest.approx(loss, rel=1e-6)  # layouts differ in last bits
     assert table.loss.nunique() == 6
 
 

@@ -20,6 +20,7 @@ TINY = {"family": "plain", "depth": 18, "epochs": 1, "width": 1, "device": "cpu"
 COMMITTED = (
     "claims",
     "summary",
+    "block",
     "fig2",
     "highway",
     "containment",

@@ -88,6 +88,7 @@ def test_a_run_that_diverged_says_so_and_has_the_curve_it_had():
     assert {text for title, text in row(RUN, diverged).items() if "%" in title} == {"diverged"}
     drawn = curve(diverged)
     assert drawn.pop("diverged_at") == 72
+    assert drawn.pop("epoch") == 0
     assert set(map(tuple, drawn.values())) == {()}
 
 
@@ -140,7 +141,8 @@ def test_every_curve_is_there_as_it_was_recorded(curves):
     for name, drawn in curves.items():
         record = RECORDS[name]
         assert drawn["diverged_at"] == record["diverged_at"]
-        assert drawn["iteration"] == record["curve"]["iteration"]
+        epochs = range(1, len(drawn["training_error"]) + 1)
+        assert [epoch * drawn["epoch"] for epoch in epochs] == record["curve"]["iteration"]
         for metric in ("training_error", "validation_error"):
             assert drawn[metric] == pytest.approx(record["curve"][metric], abs=0.0051)
         for metric in ("training_loss", "validation_loss"):

@@ -12,6 +12,7 @@
   const titles = headers.map((cell) => cell.textContent);
   const text = (row, column) => row.cells[column].textContent;
   const chosen = new Set(); // names, in the order in which they were chosen
+  rows.forEach((row) => headers.forEach((cell, column) => (row.cells[column].className = cell.className)));
 
   /* Sorting: a button in each header; numbers by value, what is none last. */
   const value = (row, column) => {
@@ -88,13 +89,15 @@
     );
   };
 
-  /* Round values from low to high: about five, or in a logarithmic scale 1, 2 and 5 of each decade. */
+  /* Round values from low to high: about five, or in a logarithmic scale powers of ten, between which
+     are 2 and 5 if they are few. */
   const ticks = (low, high, logarithmic) => {
     const found = [];
     if (logarithmic) {
-      const all = high / low > 1000 ? [1] : [1, 2, 5];
-      for (let e = Math.floor(Math.log10(low)); e <= Math.log10(high); e += 1) {
-        found.push(...all.map((digit) => digit * 10 ** e));
+      const decades = Math.log10(high / low);
+      const digits = decades > 3 ? [1] : [1, 2, 5];
+      for (let e = Math.floor(Math.log10(low)); e <= Math.log10(high); e += Math.ceil(decades / 8)) {
+        found.push(...digits.map((digit) => digit * 10 ** e));
       }
     } else {
       const rough = (high - low) / 5;
@@ -104,15 +107,15 @@
     }
     return found.filter((tick) => tick >= low && tick <= high);
   };
-  const number = (tick) => String(Number(tick.toPrecision(4)));
+  const number = (tick) => (tick < 1e5 ? String(Number(tick.toPrecision(4))) : tick.toExponential().replace("+", ""));
 
   const draw = () => {
     const metric = byId("runs-metric");
     const logarithmic = byId("runs-scale").value === "log";
     const name = metric.selectedOptions[0].textContent;
     const points = (run) =>
-      CURVES[run].iteration
-        .map((iteration, i) => [iteration, CURVES[run][metric.value][i]])
+      CURVES[run][metric.value]
+        .map((y, i) => [(i + 1) * CURVES[run].epoch, y])
         .filter(([, y]) => !logarithmic || y > 0);
     const all = [...chosen].flatMap(points);
     const xs = all.map(([x]) => x);
@@ -174,7 +177,10 @@
     remove.type = "button";
     remove.textContent = "×";
     remove.setAttribute("aria-label", `Remove ${run}`);
-    remove.addEventListener("click", () => choose([...chosen].filter((name) => name !== run)));
+    remove.addEventListener("click", () => {
+      choose([...chosen].filter((name) => name !== run));
+      byId("runs-clear").focus(); // the focus was on what is gone
+    });
     item.append(swatch, ` ${run}: ${end} `, remove);
     item.addEventListener("pointerenter", () => path.classList.add("emphasised"));
     item.addEventListener("pointerleave", () => path.classList.remove("emphasised"));
