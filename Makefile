@@ -10,7 +10,7 @@ NOTEBOOKS := train summary claims block fig2 reproduction speed highway containm
 # Hooks find their tools in the environment. One that mends a file fails; run again, it passes.
 HOOKS := PATH="$$(cd $(BIN) && pwd):$$PATH" pre-commit run
 
-.PHONY: help setup reproduce book serve test lint records highway measurements notebooks benchmark killing clean
+.PHONY: help setup reproduce book serve test lint records highway depth measurements notebooks benchmark killing clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -46,6 +46,11 @@ records: setup  ## train what is missing of the committed records (data/runs)
 highway: setup  ## train what is missing of the Highway experiments, the full grid: hours
 	@for grid in 'highway digits' 'containment digits' 'data-size digits' \
 	  'highway tiny-imagenet-20' 'data-size tiny-imagenet-20'; do set -- $$grid; \
+	  $(BIN)/resnet-study run --experiment $$1 --recipe $$2 --device cpu || exit 1; done
+
+depth: setup  ## train what is missing of the experiments on depth and on objections: an hour
+	@for grid in 'depth digits' 'thousand-layers digits-narrow' 'objections digits'; do \
+	  set -- $$grid; \
 	  $(BIN)/resnet-study run --experiment $$1 --recipe $$2 --device cpu || exit 1; done
 
 measurements: setup  ## look inside networks where that is not recorded (data/measurements)
