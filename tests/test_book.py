@@ -229,9 +229,7 @@ def test_theorem_and_equations_are_numbered_and_referred_to(articles):
     assert "Theorem 1 (Containment)" in containment.get_text()
     assert containment.select("div.proof") and containment.select("a[href*='thm-containment']")
     numbers = [
-        number.get_text()
-        for article in articles.values()
-        for number in article.select("span.eqno")
+        number.get_text() for article in articles.values() for number in article.select("span.eqno")
     ]
     assert len(numbers) >= 10
     assert len(set(numbers)) == len(numbers)
