@@ -10,7 +10,7 @@ NOTEBOOKS := train summary claims block fig2 reproduction speed highway containm
 # Hooks find their tools in the environment. One that mends a file fails; run again, it passes.
 HOOKS := PATH="$$(cd $(BIN) && pwd):$$PATH" pre-commit run
 
-.PHONY: help setup reproduce book serve test lint records highway depth measurements notebooks benchmark killing clean
+.PHONY: help setup reproduce book pdf serve test lint records highway depth measurements notebooks benchmark killing clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -29,6 +29,9 @@ reproduce: setup  ## train Fig. 2 afresh (SEEDS=0-2), render the book from it, r
 book: setup  ## render the committed notebooks into _build/html, without training
 	@$(BIN)/jupyter-book build --all -n -W --keep-going -q .
 	@echo "the book: _build/html/index.html"
+
+pdf: book  ## print the whole book into _build/resnet-study.pdf; needs Chromium or Chrome
+	@$(BIN)/resnet-study pdf
 
 serve: setup  ## show the rendered book at http://localhost:8000 (PORT=8000)
 	@test -f _build/html/index.html || { echo "there is no book yet: make book" >&2; exit 1; }

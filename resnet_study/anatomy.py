@@ -210,7 +210,7 @@ def decide_c2(grown: pd.DataFrame) -> tuple[str, dict[int, Estimate]]:
 
 
 def decide_c3(grown: pd.DataFrame) -> tuple[str, dict[str, Estimate]]:
-    """C3 for 34 layers: the verdict, and the gaps in |decades| at the start by normalisation."""
+    """C3 for 34 layers: the verdict, and its gaps at the start by normalisation."""
     gaps = {}
     for normalisation in ("batch", "none"):
         net = {"depth": 34, "normalisation": normalisation}

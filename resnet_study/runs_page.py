@@ -106,9 +106,11 @@ class _Rendered(SphinxDirective):
     template: str
 
     def context(self) -> dict:
+        """What the template is filled with."""
         raise NotImplementedError
 
     def run(self) -> list[nodes.Node]:
+        """The filled template, as HTML."""
         context = {"root": "../" * self.env.docname.count("/"), **self.context()}
         html = self.env.app.builder.templates.render(self.template, context)
         return [nodes.raw("", html, format="html")]
@@ -125,6 +127,7 @@ class AllRuns(_Rendered):
     template = "runs.html"
 
     def context(self) -> dict:
+        """Rows and titles of the table, and the metrics of the curves."""
         rows = {name: row(name, record) for name, record in named_records().items()}
         titles = [t for t in next(iter(rows.values())) if any(r[t] for r in rows.values())]
         return {
@@ -143,6 +146,7 @@ class Downloads(_Rendered):
     template = "downloads.html"
 
     def context(self) -> dict:
+        """What can be downloaded, and how many records there are."""
         pages = sorted(self.env.found_docs)
         return {
             "count": len(named_records()),

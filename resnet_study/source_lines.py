@@ -123,6 +123,7 @@ class LinkedNumber(PasteTextRole):
     """The role ``glue:text``, which here remembers page and key of its number."""
 
     def run(self):
+        """The number, with the page and the key that it was glued under."""
         found, messages = super().run()
         place, _, key = self.text.rpartition("::")
         env = self.document.settings.env

@@ -171,6 +171,7 @@ class Status(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
+        """The table of that name, as HTML."""
         (name,) = self.arguments
         require_one_of("table of the status", name, TABLES)
         html = TABLES[name]().to_html(
