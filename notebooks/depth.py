@@ -168,6 +168,8 @@ for name, pair in FITS.items():
         measured = gap(*pair, f"{split}_error")
         facts[f"fit_{name}_{split}"] = tables.mean_and_interval(measured)
         facts[f"fit_{name}_n"] = measured.n
+    if not measured.n:
+        facts[f"fit_{name}"] = tables.NOT_RECORDED
 for name, value in facts.items():
     glue(name, value, display=False)
 sources.numbers([*records, *pictures])
