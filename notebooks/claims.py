@@ -31,9 +31,9 @@
 # more seeds as would do if means and spreads stay as they are.
 
 # %% tags=["remove-cell"]
-from IPython.display import Markdown
+from IPython.display import Markdown, display
 
-from resnet_study import claims, paths
+from resnet_study import claims, paths, sources
 
 # %% tags=["parameters", "remove-cell"]
 runs_dir: str = "data/runs"  # folder of the records; relative to the repository
@@ -51,8 +51,13 @@ examined = {
 
 
 def tell(number):
-    """A claim, its rule and what was found."""
-    return Markdown(claims.findings_table(*examined[number]))
+    """A claim, its rule, and what was found."""
+    claim, findings = examined[number]
+    verdict, chapter = claims.conclude(findings), f"[{number}]({claim.chapter}.ipynb)"
+    text = f"> {claim.text}\n\n**Rule.** {claim.rule}\n\n**Verdict: {verdict}**; see {chapter}."
+    display(Markdown(text))
+    records = claims.files({claim: findings})
+    sources.linked_table(claims.findings_table(findings), f"{number} by scale", records)
 
 
 # %% [markdown]

@@ -29,7 +29,7 @@ from myst_nb import glue
 from torch import nn
 from torch.nn import functional as F
 
-from resnet_study import highway_plots, paths, plots, tables
+from resnet_study import highway_plots, paths, plots, sources, tables
 from resnet_study.data import load_data
 from resnet_study.effects import (
     containment_gaps,
@@ -55,55 +55,72 @@ runs_dir: str = "data/runs"  # folder of the records; relative to the repository
 # %% [markdown]
 # ## What contains what
 #
-# A residual block with shortcut $s$ and branch $F$ is
+# Number the blocks of a net by $l = 0, \dots, L - 1$. The residual block {eq}`eq-residual-block`, with shortcut $s_l$ and
+# branch $F_l$, is
 #
 # ```{math}
 # :label: eq-residual
 # x_{l+1} = \mathrm{ReLU}\bigl(F_l(x_l) + s_l(x_l)\bigr).
 # ```
 #
-# A Highway block {cite}`srivastava2015highway,srivastava2015training` has gates $T$ and $C$
-# between 0 and 1, sigmoids of a convolution of its input:
+# A Highway block {cite}`srivastava2015highway,srivastava2015training` has gates $T_l$ and $C_l$ with values between 0
+# and 1, sigmoids of a convolution of its input. With branch $H_l$ and shortcut $r_l$ it is
 #
 # ```{math}
 # :label: eq-highway
-# y_{l+1} = \mathrm{ReLU}\bigl(T_l(y_l) \cdot H_l(y_l) + C_l(y_l) \cdot s_l(y_l)\bigr),
-# \qquad\text{usually } C = 1 - T.
+# y_{l+1} = \mathrm{ReLU}\bigl(T_l(y_l) \odot H_l(y_l) + C_l(y_l) \odot r_l(y_l)\bigr),
 # ```
 #
-# Setting $T = C = 1$ would make it the residual block, but that is not available: with $C = 1 - T$ the two cannot both be 1, and a sigmoid is never 1 at all. What is
+# and *coupled* if $C_l = 1 - T_l$, as in {eq}`eq-highway-block`. Setting $T_l = C_l = 1$ would make it the residual block, but
+# that is not available: coupled gates cannot both be 1, and a sigmoid is never 1 at all. What is
 # true instead is this.
 #
-# **Theorem.** Every ResNet of {eq}`eq-residual` whose branches and projections end in batch
-# normalisation is computed exactly by a coupled Highway net with $T = \tfrac12$ everywhere, whose
-# branches have the same form. It has
+# ```{prf:theorem} Containment
+# :label: thm-containment
 #
-# ```{math}
-# :label: eq-contained
-# H_l(y) = 2^{-l} F_l(2^l y), \qquad y_l = 2^{-l} x_l, \qquad l = 0, \dots, L,
+# Let a ResNet of blocks {eq}`eq-residual` be given, in which each branch is a convolution, BN, ReLU, a convolution
+# and BN, as in {eq}`eq-branch` and {eq}`eq-bn`, and each shortcut is the identity, sub-sampling with padding by zeros (A), or a
+# convolution and BN (B, C). Then the coupled Highway net with the same stem, with $T_l = \tfrac12$ for all $l$, and with
+#
+# $$
+# H_l(y) = 2^{-l} F_l(2^l y), \qquad r_l(y) = 2^{-l} s_l(2^l y), \qquad l = 0, \dots, L - 1,
+# $$ (eq-contained)
+#
+# computes the same logits from every image, if the weights of its classifier are $2^L$ times those of the
+# ResNet's and the biases are equal. Its branches and shortcuts have the form of the ResNet's, with other running
+# statistics, $\varepsilon$, $\gamma$ and $\beta$ in their BN.
 # ```
 #
-# and the weights of its classifier are $2^L$ times as large.
+# ```{prf:proof}
+# *The outputs of blocks are proportional:* $y_l = 2^{-l} x_l$ for $l = 0, \dots, L$. The stem is the same, so $y_0 = x_0$. If it holds for
+# $l$, then by {eq}`eq-contained`, and as $\mathrm{ReLU}(cz) = c\,\mathrm{ReLU}(z)$ for every $c > 0$,
 #
-# *Proof.* $y_0 = x_0$. For any factor $c > 0$, $\mathrm{ReLU}(cz) = c\,\mathrm{ReLU}(z)$, and
-# $s(cx) = c\,s(x)$ for identity, sub-sampling and padding with zeros. So if $y_l = 2^{-l} x_l$,
+# $$
+# \begin{aligned}
+# y_{l+1} &= \mathrm{ReLU}\bigl(\tfrac12 2^{-l} F_l(x_l) + \tfrac12 2^{-l} s_l(x_l)\bigr) \\
+#         &= 2^{-(l+1)}\, \mathrm{ReLU}\bigl(F_l(x_l) + s_l(x_l)\bigr) = 2^{-(l+1)} x_{l+1}.
+# \end{aligned}
+# $$ (eq-induction)
 #
-# ```{math}
-# :label: eq-induction
-# y_{l+1} = \mathrm{ReLU}\bigl(\tfrac12 2^{-l} F_l(x_l) + \tfrac12 2^{-l} s_l(x_l)\bigr)
-#         = 2^{-(l+1)} x_{l+1}.
+# *The logits are equal.* The mean over pixels is linear, so the classifier gets $2^{-L}$ times what the ResNet's gets, and its
+# weights make up for it.
+#
+# *$H_l$ and $r_l$ have the form of $F_l$ and $s_l$.* Identity, sub-sampling and padding with zeros are linear, so there $r_l = s_l$.
+# In a branch, the first convolution is linear too: from $2^{-l} x_l$ it makes $2^{-l} z$, where $z$ is what it makes
+# in the ResNet. With $2^{-l}\mu$ for $\mu$, $4^{-l}\sigma^2$ for $\sigma^2$ and $4^{-l}\varepsilon$ for $\varepsilon$ the normalised value is what it
+# was,
+#
+# $$
+# \frac{2^{-l} z - 2^{-l} \mu}{\sqrt{4^{-l} \sigma^2 + 4^{-l} \varepsilon}} = \frac{z - \mu}{\sqrt{\sigma^2 + \varepsilon}},
+# $$ (eq-blind)
+#
+# and so is everything up to the last BN. There $2^{-l}\gamma$ for $\gamma$ and $2^{-l}\beta$ for $\beta$ give $2^{-l} F_l(x_l)$. A
+# projection has a single BN, which gets both changes. And $T_l = \tfrac12$ is the sigmoid of a convolution, of
+# weights and biases 0.
 # ```
 #
-# It remains to see that $H_l$ is a branch like $F_l$: convolution, batch normalisation, ReLU,
-# convolution, batch normalisation. The first normalisation computes
-# $(z - \mu) / \sqrt{\sigma^2 + \varepsilon}$ of a $z$ that is now $2^{-l}$ times as large. With
-# $2^{-l}\mu$, $4^{-l}\sigma^2$ and $4^{-l}\varepsilon$ its output is what it was: it is blind to the
-# scale of its input. The last one puts out whatever its $\gamma$ and $\beta$ say: they take the
-# factor $2^{-l}$. A projection is one convolution and one normalisation, which do both. The
-# classifier sees $y_L = 2^{-L} x_L$ and makes up for it. ∎
-#
-# In training mode $\mu$ and $\sigma^2$ are those of the batch and scale by themselves; $\varepsilon$
-# is no learnt parameter, so strictly the theorem is about nets in which it may be chosen, or is 0.
+# In training mode $\mu$ and $\sigma^2$ are those of the batch and scale by themselves, so the two nets are equal there
+# too. $\varepsilon$ is no learnt parameter: strictly, {prf:ref}`thm-containment` is about nets in which it may be chosen, or is 0.
 #
 # ## The proof as code
 #
@@ -159,7 +176,7 @@ resnets = {
 }
 
 # %% [markdown]
-# `contain` builds the Highway net of the theorem, with real gates whose weights and biases are zero.
+# {py:func}`~resnet_study.containment.contain` builds the Highway net of {prf:ref}`thm-containment`, with real gates whose weights and biases are zero.
 
 # %%
 highways = {net: contain(resnet) for net, resnet in resnets.items()}
@@ -194,7 +211,7 @@ proof = pd.DataFrame(
     }
     for (depth, shortcut), error in errors.items()
 )
-tables.show(proof)
+sources.table(proof, "Logits of the Highway net that is made, against the ResNet's", [])
 
 # %% [markdown]
 # Each ½ matters. If the gate of a single block of the 34-layer net opens from ½ to 0.51, the function
@@ -210,7 +227,8 @@ def error_without_half(block, transform=0.51):
 
 
 altered = {block: error_without_half(block) for block in ("stage1.1", "stage2.1", "stage4.3")}
-tables.show(pd.DataFrame([{block: f"{error:.1g}" for block, error in altered.items()}]))
+changed = pd.DataFrame([{block: f"{error:.1g}" for block, error in altered.items()}])
+sources.table(changed, "Relative error with the gate of one block at 0.51", [])
 
 # %% [markdown]
 # ## Gates of their own come close, and never arrive
@@ -234,16 +252,16 @@ limits = pd.DataFrame(
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-limit", "caption": "Relative error of uncoupled Highway nets with T = C = σ(b) on the weights of a residual net, against the bias b; logarithmic. Dotted: e^(−b)."}, "image": {"alt": "Relative error against gate bias from 0 to 20, on a logarithmic axis. The lines of the 18- and the 34-layer net are straight from a bias of about 4 on and run parallel to the dotted line of e to the power of minus b."}}
 drawn = limits.assign(error=limits.error.map("{:.3g}".format).astype(float))  # no rounding noise
-highway_plots.limit(drawn)
-plots.plt.show()
+sources.figure(highway_plots.limit(drawn), drawn, [])
 
-# %% tags=["remove-cell"]
+# %% tags=["hide-cell"]
 for depth, points in limits[limits.bias >= 8].groupby("depth"):
     steps = points.error.map(math.log).diff() / points.bias.diff()
     glue(f"rate_{depth}", f"{steps.mean():.2f}".replace("-", "−"), display=False)
 equal = all(error < 1e-9 for error in errors.values())
 glue("equal_everywhere", "all equal" if equal else "not all equal", display=False)
 glue("worst_proof", bound(max(errors.values())), display=False)
+sources.numbers([])
 
 # %% [markdown]
 # From a bias of 8 on the logarithm of the error changes by {glue:text}`rate_18` (18 layers) and
@@ -261,11 +279,13 @@ glue("worst_proof", bound(max(errors.values())), display=False)
 
 # %%
 distances = negative_part(resnets[18, "A"], images)
-tables.show(pd.DataFrame([{name: f"{value:.2f}" for name, value in distances.items()}]))
+shown = pd.DataFrame([{name: f"{value:.2f}" for name, value in distances.items()}])
+sources.table(shown, "Relative distance of each block's branch from any that is never negative", [])
 
-# %% tags=["remove-cell"]
+# %% tags=["hide-cell"]
 glue("nearest", min(distances.values()), display=False)
 glue("farthest", max(distances.values()), display=False)
+sources.numbers([])
 
 # %% [markdown]
 # Every block is {glue:text}`nearest:.2f` to {glue:text}`farthest:.2f` of its own size away from the
@@ -309,7 +329,7 @@ ratios = gradients(contain(small_resnet(34))) / gradients(small_resnet(34))
 parts = [*highway_blocks(highways[34, "A"]), "classifier"]
 powers = [f"2^{power:.2f}".replace("-", "−") for power in ratios.log2().tolist()]
 shown = pd.DataFrame({"part": parts, "gradient, contained / residual": powers})
-tables.show(shown[::4])  # every fourth
+sources.table(shown[::4], "Gradients of the contained net over the ResNet's, every fourth", [])
 
 # %% [markdown]
 # So with rates that undo this, $4^{-l}$ times the usual one for $\gamma'$ and $\beta'$, $4^L$ times for
@@ -337,11 +357,13 @@ for depth in (18, 34):
         rows.append({"layers": depth, "rates": title, "error": error})
 trained = pd.DataFrame(rows)
 shown = trained.error.map(bound)
-tables.show(trained.drop(columns="error").assign(**{"relative error after 5 steps": shown}))
+shown = trained.drop(columns="error").assign(**{"relative error after 5 steps": shown})
+sources.table(shown, "Trained with one rate for all, and with matched rates", [])
 
-# %% tags=["remove-cell"]
+# %% tags=["hide-cell"]
 same = (trained[trained.rates == "matched"].error < 1e-9).all()
 glue("matched_training", "the same" if same else "not the same", display=False)
+sources.numbers([])
 
 # %% [markdown]
 # With matched rates the two trainings are {glue:text}`matched_training`, to rounding. What separates
@@ -367,11 +389,11 @@ curves["arm"] = [arms[pair] for pair in zip(curves.family, curves.start, strict=
 Markdown(tables.coverage(EXPERIMENTS["containment"], recipe, folder, gpu=False))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-contained", "caption": "ResNets, Highway nets with gates of bias 0 and drawn weights, and Highway nets that start as the ResNet's function. Thin lines: training error; bold lines: validation error. Lines are means over seeds, bands reach from the lowest seed to the highest; the axis is logarithmic and shows no error of 0."}, "image": {"alt": "Error against iteration on a logarithmic axis, 18 layers left and 34 layers right, with lines of a ResNet, of a Highway net with drawn weights and of a Highway net that started as the ResNet's function. The table below has where they end."}}
-highway_plots.contained_curves(curves)
-plots.plt.show()
+columns = ["arm", "depth", "seed", "iteration", "training_error", "validation_error"]
+sources.figure(highway_plots.contained_curves(curves), curves[columns], records)
 
 # %% tags=["hide-input"]
-tables.show(tables.arms(runs))
+sources.table(tables.arms(runs), "Final errors, all of them", records)
 
 # %% [markdown]
 # Final errors are those of the last epoch: mean ± standard deviation over n seeds. The gaps are paired
@@ -381,12 +403,12 @@ tables.show(tables.arms(runs))
 
 # %% tags=["hide-input"]
 gaps = {name: containment_gaps(runs, half, f"{name}_error") for name in ("training", "validation")}
-tables.show(tables.containment_gaps(gaps["training"]))
+sources.table(tables.containment_gaps(gaps["training"]), "Gaps in training error", records)
 
 # %% tags=["hide-input"]
-tables.show(tables.containment_gaps(gaps["validation"]))
+sources.table(tables.containment_gaps(gaps["validation"]), "Gaps in validation error", records)
 
-# %% tags=["remove-cell"]
+# %% tags=["hide-cell"]
 WORDS = {
     "higher": "higher than",
     "lower": "lower than",
@@ -418,6 +440,7 @@ if len(inside):
     glue("transform_end", f"{ends.min():.2f} to {ends.max():.2f}", display=False)
 else:
     glue("transform_end", "not recorded yet", display=False)
+sources.numbers(records)
 
 # %% [markdown]
 # With {glue:text}`n` of {glue:text}`planned` seeds in each arm: the training error of the Highway net that
@@ -443,9 +466,10 @@ else:
 # is lower than the ResNet's at 18 and at 34 layers, refuted if it is higher, each family at its best rate
 # of those trained. Equal errors would leave it undecided, which is as much as seeds can say.
 
-# %% tags=["remove-cell"]
+# %% tags=["hide-cell"]
+published = EXPERIMENTS["highway"].records(folder, recipe)
 compared = {
-    PUBLISHED: load_runs(EXPERIMENTS["highway"].records(folder, recipe)),
+    PUBLISHED: load_runs(published),
     half: runs,
 }
 verdicts, rows = {}, []
@@ -468,9 +492,12 @@ for gates, table in compared.items():
             glue_gap(f"c7_{depth}", value)
 glue("c7_verdict", verdicts[PUBLISHED], display=False)
 glue("c7_half_verdict", verdicts[half], display=False)
+sources.numbers([*published, *records])
 
 # %% tags=["hide-input"]
-tables.show(pd.DataFrame(rows))
+sources.table(
+    pd.DataFrame(rows), "Highway nets against ResNets in training error", [*published, *records]
+)
 
 # %% [markdown]
 # The second part of C7 is **{glue:text}`c7_verdict`** on this task; with 1×1 gates of bias 0,
@@ -499,8 +526,9 @@ tables.show(pd.DataFrame(rows))
 #
 # ## What could still be wrong
 #
-# - The theorem is about nets with batch normalisation at the end of each branch. Without it, $F$ is not blind
-#   to scale, though a branch of two convolutions could still take the factor in its second one.
+# - The theorem is about branches with batch normalisation, as all here are. Two convolutions and a ReLU without it are
+#   simpler: a factor passes through them, and $H_l$ is $F_l$ with biases $2^{-l}$ times as large. For branches
+#   with other activations, sigmoids say, nothing is proved.
 # - $2^{-l}$ runs out of single precision after some hundred blocks, and $4^{-l}\varepsilon$ earlier.
 # - The trainings are of digits, 8×8 pixels, and of one length: a net that is only slow looks like one
 #   that cannot learn.

@@ -14,10 +14,9 @@
 # anyone can repeat, and says what came out, also where the post is wrong.
 
 # %% tags=["remove-cell"]
-from IPython.display import Markdown
 from myst_nb import glue
 
-from resnet_study import claims, paths
+from resnet_study import claims, paths, sources
 from resnet_study.experiments import EXPERIMENTS
 from resnet_study.records import find_records, load_runs
 
@@ -27,7 +26,7 @@ measurements_dir: str = (
     "data/measurements"  # folder of the measurements; relative to the repository
 )
 
-# %% tags=["remove-cell"]
+# %% tags=["hide-cell"]
 examined = claims.examine(paths.ROOT / runs_dir, paths.ROOT / measurements_dir)
 runs = load_runs(find_records(paths.ROOT / runs_dir))
 verdicts = [claims.conclude(findings) for findings in examined.values()]
@@ -48,6 +47,7 @@ for name, value in facts.items():
     glue(name, value, display=False)
 for claim, findings in examined.items():
     glue(claim.number.lower(), claims.conclude(findings), display=False)
+sources.numbers([*find_records(paths.ROOT / runs_dir), *claims.files(examined)])
 
 # %% [markdown]
 # ## The verdicts
@@ -57,7 +57,9 @@ for claim, findings in examined.items():
 # recorded. Differences of errors are in percentage points, with 95 % intervals over n seeds.
 
 # %% tags=["remove-input"]
-Markdown(claims.verdict_table(examined))
+sources.linked_table(
+    claims.verdict_table(examined), "The nine claims and their verdicts", claims.files(examined)
+)
 
 # %% [markdown]
 # Each verdict follows from the records by a [written rule](claims.ipynb), and holds for the data it was found on. The first column
@@ -80,22 +82,26 @@ Markdown(claims.verdict_table(examined))
 #
 # ## Results
 #
+# - **Hundreds and thousands of layers** (C1 {glue:text}`c1`): on digits {glue:text}`depth.ipynb::c1_110:s` at 110 layers and
+#   {glue:text}`depth.ipynb::c1_1004:s` at 1,004. Of the plain nets of 110 layers {glue:text}`depth.ipynb::plain_110_outcome:s`.
 # - **Depth hurts plain nets** (C4 {glue:text}`c4`). From 18 to 34 layers the training error of a plain net changes by
-#   {glue:text}`fig2.ipynb::plain_gap_training` points on digits and by {glue:text}`fig2.ipynb::pictures_plain_gap_training` on
+#   {glue:text}`fig2.ipynb::plain_gap_training:s` points on digits and by {glue:text}`fig2.ipynb::pictures_plain_gap_training:s` on
 #   pictures: it does not fit even what it is trained on.
-# - **Shortcuts help without a parameter** (C6 {glue:text}`c6`): at 34 layers {glue:text}`fig2.ipynb::shortcut_training` points
-#   on digits, {glue:text}`fig2.ipynb::pictures_shortcut_training` on pictures.
+# - **Shortcuts help without a parameter** (C6 {glue:text}`c6`): at 34 layers {glue:text}`fig2.ipynb::shortcut_training:s` points
+#   on digits, {glue:text}`fig2.ipynb::pictures_shortcut_training:s` on pictures.
+# - **Is it only the shortcut?** With other rates, longer trainings, more channels or no normalisation, the degradation
+#   {glue:text}`objections.ipynb::degradation:s`, and the shortcut's worth {glue:text}`objections.ipynb::shortcut:s`.
 # - **That the deeper ResNet is the better one** (C5 {glue:text}`c5`) wants longer trainings or harder data than ours so far: the gap is
-#   {glue:text}`fig2.ipynb::residual_gap_training` and {glue:text}`fig2.ipynb::pictures_residual_gap_training` points.
+#   {glue:text}`fig2.ipynb::residual_gap_training:s` and {glue:text}`fig2.ipynb::pictures_residual_gap_training:s` points.
 # - **The post's reason** (C2 {glue:text}`c2`) is true of nets that hardly anybody trains. In plain-34, which has batch
-#   normalisation, the gradient {glue:text}`gradients.ipynb::plain_34_start_reading` before the first step and
-#   {glue:text}`gradients.ipynb::plain_34_end_reading` at the end. Shortcuts do balance gradients at the start (C3
+#   normalisation, the gradient {glue:text}`gradients.ipynb::plain_34_start_reading:s` before the first step and
+#   {glue:text}`gradients.ipynb::plain_34_end_reading:s` at the end. Shortcuts do balance gradients at the start (C3
 #   {glue:text}`c3`).
 # - **Highway nets contain ResNets** (C7 {glue:text}`c7`): that is a theorem, with a construction that runs. That they are therefore
-#   at least as good is another matter: the training error differs by {glue:text}`containment.ipynb::c7_18` points at 18 layers
-#   and {glue:text}`containment.ipynb::c7_34` at 34, on digits.
-# - **That ResNets outperform them** (C8 {glue:text}`c8`) depends on the gate: over {glue:text}`highway.ipynb::n_gates` gates on digits, the
-#   validation error against the ResNet's is {glue:text}`highway.ipynb::validation_outcomes`. More data as the reason (C9) is {glue:text}`c9`.
+#   at least as good is another matter: the training error differs by {glue:text}`containment.ipynb::c7_18:s` at 18 layers
+#   and {glue:text}`containment.ipynb::c7_34:s` at 34, on digits.
+# - **That ResNets outperform them** (C8 {glue:text}`c8`) depends on the gate: over {glue:text}`highway.ipynb::n_gates:d` gates on digits, the
+#   validation error against the ResNet's is {glue:text}`highway.ipynb::validation_outcomes:s`. More data as the reason (C9) is {glue:text}`c9`.
 #
 # ## What was easy
 #
@@ -118,7 +124,7 @@ Markdown(claims.verdict_table(examined))
 # ## Check one number
 #
 # Take the first verdict of Fig. 2. A click on a number leads to the lines that compute it. The line below a figure names the
-# records it was drawn from, with downloads of data and figure. [All runs](runs.ipynb) lists each training with its curve and its commit.
+# records it was drawn from, with downloads of data and figure. [All runs](../book/runs.md) lists each training with its curve and its commit.
 # To train one of them again, on any computer with Linux and Python:
 #
 # ```

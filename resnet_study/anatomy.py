@@ -187,7 +187,7 @@ def verdict_c2(readings: list[str]) -> str:
 
 
 def verdict_c3(gaps: dict[str, Estimate]) -> str:
-    """C3, that shortcuts solve it, from |decades| of the residual net − |decades| of the plain one.
+    """C3, that shortcuts solve it, from sizes of decades: the residual net's − the plain one's.
 
     ``gaps`` are by normalisation, at the start. ``supported`` if lower in all of them, ``refuted``
     if in none is it lower and in one higher, ``supported with batch normalisation alone`` if lower
@@ -210,7 +210,7 @@ def decide_c2(grown: pd.DataFrame) -> tuple[str, dict[int, Estimate]]:
 
 
 def decide_c3(grown: pd.DataFrame) -> tuple[str, dict[str, Estimate]]:
-    """C3 for 34 layers: the verdict, and the gaps in |decades| at the start by normalisation."""
+    """C3 for 34 layers: the verdict, and its gaps at the start by normalisation."""
     gaps = {}
     for normalisation in ("batch", "none"):
         net = {"depth": 34, "normalisation": normalisation}

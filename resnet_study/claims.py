@@ -41,6 +41,7 @@ DEPTHS = {  # experiment and recipe, to the data in words
     ("thousand-layers", "digits-narrow"): "digits",
     ("depth", "tiny-imagenet-32"): "Tiny ImageNet at 32×32",
 }
+MEASURE = "resnet-study measure"
 MOST_SEEDS = 30  # more than anybody will train for one sign
 
 
@@ -48,14 +49,16 @@ MOST_SEEDS = 30  # more than anybody will train for one sign
 class Finding:
     """What one scale, or one condition, says of a claim.
 
-    ``effects`` are the numbers that the verdict rests on, by what they are; ``command`` would
-    train or measure what the verdict lacks, and is empty if it lacks nothing.
+    ``effects`` are the numbers that the verdict rests on, by what they are, and ``files`` the
+    records that they were computed from; ``command`` would train or measure what the verdict
+    lacks, and is empty if it lacks nothing.
     """
 
     where: str
     verdict: str
     effects: dict[str, Estimate] = field(default_factory=dict)
     command: str = ""
+    files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,14 +114,15 @@ def _finding(
     if not recorded:
         return Finding(where, NOT_RECORDED, {}, command)
     found, effects = decide(load_runs(recorded))
+    files = tuple(recorded)
     if len(recorded) < len(planned):
-        return Finding(where, found, effects, command)
+        return Finding(where, found, effects, command, files)
     if found != "not decided":
-        return Finding(where, found, effects)
+        return Finding(where, found, effects, "", files)
     last = max(run.seed for run in planned)
     wanted = seeds_wanted(gap for gap in effects.values() if sign(gap) == "undecided")
     more = f" --seeds {last + 1}-{wanted - 1}" if wanted and wanted > last + 1 else ""
-    return Finding(where, found, effects, command + more if more else "")
+    return Finding(where, found, effects, command + more if more else "", files)
 
 
 def _depths(runs_dir: Path, _: Path) -> list[Finding]:
@@ -201,48 +205,51 @@ def _data_size(runs_dir: Path, _: Path) -> list[Finding]:
     return findings
 
 
-def _watched(folder: Path) -> pd.DataFrame | None:
-    """Growth of the gradients in all nets that were watched; None if not all of them were."""
+def _watched(
+    where: str, folder: Path, decide: Callable[[pd.DataFrame], tuple[str, dict[str, Estimate]]]
+) -> Finding:
+    """The finding of all nets that were watched, by ``decide``, a function of their growth."""
     steps = [step for name, step in MEASUREMENTS.items() if name.startswith("anatomy-")]
     if any(step.state(folder) != "recorded" for step in steps):
-        return None
-    return anatomy.load([(step.settings, step.tables(folder)) for step in steps], "growth")
+        return Finding(where, NOT_RECORDED, {}, MEASURE)
+    found = [(step.settings, step.tables(folder)) for step in steps]
+    files = tuple(step.path(folder) for step in steps)
+    return Finding(where, *decide(anatomy.load(found, "growth")), files=files)
 
 
-def _gradients(runs_dir: Path, folder: Path) -> list[Finding]:
+def _gradients(_: Path, folder: Path) -> list[Finding]:
     """C2: in untrained fully connected nets, and in plain-34 while it trains."""
-    measure = "resnet-study measure"
-    findings = []
-    step = MEASUREMENTS["multiplication"]
-    if step.state(folder) == "recorded":
-        growth = multiplication.with_readings(step.tables(folder)["growth"])
-        fits = list(growth[growth.depth == growth.depth.max()].fits)
-        verdicts = {"supported" if fit else "refuted" for fit in fits}
-        found = verdicts.pop() if len(verdicts) == 1 else "mixed"
-        where = f"untrained fully connected nets: {sum(fits)} of {len(fits)} kinds"
-        findings.append(Finding(where, found))
-    else:
-        findings.append(Finding("untrained fully connected nets", NOT_RECORDED, {}, measure))
-    grown = _watched(folder)
-    if grown is None:
-        return [*findings, Finding("plain-34 on digits", NOT_RECORDED, {}, measure)]
-    found, moments = anatomy.decide_c2(grown)
-    first, last = min(moments), max(moments)
-    effects = {
-        "decades at the start": moments[first],
-        "decades at the end": moments[last],
-    }
-    return [*findings, Finding("plain-34 on digits", found, effects)]
+
+    def decide(grown):
+        found, moments = anatomy.decide_c2(grown)
+        ends = {"at the start": min(moments), "at the end": max(moments)}
+        return found, {f"decades {name}": moments[moment] for name, moment in ends.items()}
+
+    return [_multiplied(folder), _watched("plain-34 on digits", folder, decide)]
 
 
-def _shortcuts(runs_dir: Path, folder: Path) -> list[Finding]:
+def _multiplied(folder: Path) -> Finding:
+    """What the deepest of the untrained fully connected nets say of C2."""
+    step, where = MEASUREMENTS["multiplication"], "untrained fully connected nets"
+    if step.state(folder) != "recorded":
+        return Finding(where, NOT_RECORDED, {}, MEASURE)
+    growth = multiplication.with_readings(step.tables(folder)["growth"])
+    fits = growth[growth.depth == growth.depth.max()].fits
+    verdicts = {"supported" if fit else "refuted" for fit in fits}
+    found = verdicts.pop() if len(verdicts) == 1 else "mixed"
+    where = f"{where}: {fits.sum()} of {len(fits)} kinds"
+    return Finding(where, found, files=(step.path(folder),))
+
+
+def _shortcuts(_: Path, folder: Path) -> list[Finding]:
     """C3: imbalance of gradients at the start, with shortcuts less without."""
-    grown = _watched(folder)
-    if grown is None:
-        return [Finding("34 layers on digits", NOT_RECORDED, {}, "resnet-study measure")]
-    found, gaps = anatomy.decide_c3(grown)
-    names = {"batch": "decades with BN", "none": "decades without BN"}
-    return [Finding("34 layers on digits", found, {names[key]: gap for key, gap in gaps.items()})]
+
+    def decide(grown):
+        found, gaps = anatomy.decide_c3(grown)
+        names = {"batch": "decades with BN", "none": "decades without BN"}
+        return found, {names[normalisation]: gap for normalisation, gap in gaps.items()}
+
+    return [_watched("34 layers on digits", folder, decide)]
 
 
 DECIDED = (
@@ -364,40 +371,60 @@ def what_decides(finding: Finding) -> str:
     return f"nothing within {MOST_SEEDS} seeds, if means and spreads stay as they are"
 
 
-def verdict_table(examined: dict[Claim, list[Finding]]) -> str:
-    """One row a claim, in Markdown, with links to chapters in the folder of notebooks."""
-    rows = ["| | The post claims | Verdict | What it rests on |", "|---|---|---|---|"]
+def files(examined: dict[Claim, list[Finding]]) -> list[Path]:
+    """All records that the findings were computed from."""
+    return sorted({path for found in examined.values() for one in found for path in one.files})
+
+
+def verdict_table(examined: dict[Claim, list[Finding]]) -> pd.DataFrame:
+    """One row a claim, cells in Markdown, with links to chapters in the folder of notebooks."""
+    rows = []
     for claim, findings in examined.items():
-        evidence = "<br>".join(
+        evidence = [
             f"{finding.where}: {finding.verdict}"
             + (f" ({in_words(finding)})" if finding.effects else "")
             for finding in findings
+        ]
+        rows.append(
+            {
+                "": f"[{claim.number}]({claim.chapter}.ipynb)",
+                "Verdict": f"**{conclude(findings)}**",
+                "The post claims": claim.text,
+                "What it rests on": "<br>".join(evidence),
+            }
         )
-        link = f"[{claim.number}]({claim.chapter}.ipynb)"
-        rows.append(f"| {link} | {claim.text} | **{conclude(findings)}** | {evidence} |")
-    return "\n".join(rows)
+    return pd.DataFrame(rows)
 
 
-def findings_table(claim: Claim, findings: list[Finding]) -> str:
-    """A claim, its rule, its verdict, and one row a finding, in Markdown."""
-    rows = ["| where | verdict | effects | what would decide it |", "|---|---|---|---|"]
-    rows += [
-        f"| {f.where} | {f.verdict} | {in_words(f) or '–'} | {what_decides(f) or '–'} |"
-        for f in findings
-    ]
-    return "\n".join(
-        [f"> {claim.text}", "", f"**Rule.** {claim.rule}", "", *rows, "", "Verdict: "]
-        + [f"**{conclude(findings)}**. Chapter: [{claim.number}]({claim.chapter}.ipynb)."]
+def findings_table(findings: list[Finding]) -> pd.DataFrame:
+    """One row a finding, cells in Markdown."""
+    return pd.DataFrame(
+        [
+            {
+                "Where": finding.where,
+                "Verdict": finding.verdict,
+                "What it rests on": in_words(finding) or "–",
+                "What would decide it": what_decides(finding) or "–",
+            }
+            for finding in findings
+        ]
     )
 
 
-def short_table(examined: dict[Claim, list[Finding]]) -> str:
-    """One row a claim, in Markdown, without numbers: the README's table."""
-    rows = ["| | The post claims | Verdict | At which scale |", "|---|---|---|---|"]
+def short_table(examined: dict[Claim, list[Finding]]) -> pd.DataFrame:
+    """One row a claim, cells in Markdown, without numbers."""
+    rows = []
     for claim, findings in examined.items():
         by_verdict: dict[str, list[str]] = {}
         for finding in findings:
             by_verdict.setdefault(finding.verdict, []).append(finding.where)
-        scales = "; ".join(f"{name}: {', '.join(where)}" for name, where in by_verdict.items())
-        rows.append(f"| {claim.number} | {claim.text} | **{conclude(findings)}** | {scales} |")
-    return "\n".join(rows)
+        scales = [f"{name}: {', '.join(where)}" for name, where in by_verdict.items()]
+        rows.append(
+            {
+                "": claim.number,
+                "Verdict": f"**{conclude(findings)}**",
+                "The post claims": claim.text,
+                "Where": "; ".join(scales),
+            }
+        )
+    return pd.DataFrame(rows)

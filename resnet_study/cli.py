@@ -13,6 +13,7 @@ from resnet_study.checkpoints import OutOfTime
 from resnet_study.distributed import AnotherProcessFailed, is_leader, speaks, under_torchrun
 from resnet_study.effects import FEWEST_SEEDS
 from resnet_study.errors import InputError
+from resnet_study.executions import log_execution
 from resnet_study.experiments import EXPERIMENTS, get_experiment, parse_seeds
 from resnet_study.measurements import MEASUREMENTS, record_missing
 from resnet_study.models import FAMILIES
@@ -270,11 +271,15 @@ def list_():
 @click.option(
     "-p", "--parameter", "parameters", type=(str, str), multiple=True, help="NAME VALUE, checked."
 )
-def execute(notebook, output, parameters):
+@click.option("--log", type=Path, help="File in which to note how long it took. [none]")
+def execute(notebook, output, parameters, log):
     """Run NOTEBOOK with papermill into OUTPUT, after checking names and types of parameters."""
     from resnet_study.notebooks import execute, parse_parameters
 
+    clock = time.perf_counter()
     execute(notebook, output, parse_parameters(notebook, dict(parameters)))
+    if log is not None:
+        log_execution(notebook, time.perf_counter() - clock, log)
     click.echo(f"executed: {output}")
 
 

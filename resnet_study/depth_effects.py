@@ -13,14 +13,12 @@ shortcut alone. Both are residual learning, but the second is an addition of 201
 2015, so a verdict that rests on it says so.
 """
 
-from collections.abc import Iterable
-
 import pandas as pd
 
 from resnet_study.effects import FEWEST_SEEDS, gap, select, sign
 
 FAILURE = 20.0  # percent; He et al. 2016, Table 1, call a test error above it a failure
-DEEP = 100  # layers: "hundreds"
+DEEP = 100  # layers: the least that C1, of hundreds and thousands, is judged at
 STARTS = ("batch", "zero-gamma")  # normalisations of a residual net: usual start, zero-γ
 
 SUPPORTED = "supported"
@@ -53,15 +51,17 @@ def fails(nets: pd.DataFrame) -> bool | None:
 
 
 def outcome(nets: pd.DataFrame) -> str:
-    """How many seeds of one network train, in words: ``2 of 3 seeds train``."""
+    """How many seeds of one network end below ``FAILURE``: ``2 of 3 seeds train``."""
     below = errors(nets) < FAILURE
     if below.empty:
         return "not recorded yet"
-    if len(below) == 1:
-        return "the one seed trains" if below.all() else "the one seed fails"
     if below.all():
-        return f"all {len(below)} seeds train"
-    return f"{below.sum() or 'none'} of {len(below)} seeds {'train' if below.any() else 'trains'}"
+        return f"all {len(below)} seeds train" if len(below) > 1 else "the one seed trains"
+    if len(below) == 1:
+        return "the one seed fails"
+    return (
+        f"{below.sum() or 'none'} of {len(below)} seeds {'train' if below.sum() > 1 else 'trains'}"
+    )
 
 
 def verdict_at(runs: pd.DataFrame, depth: int) -> str:
@@ -74,6 +74,8 @@ def verdict_at(runs: pd.DataFrame, depth: int) -> str:
     - ``refuted``: the plain net trains too, so that no shortcut was needed; or the residual net
       fails with each start.
     - ``mixed``: there are seeds enough, and they do not agree. ``not decided``: too few seeds.
+
+    ``runs`` is a table of :func:`resnet_study.records.load_runs`, of one width at this depth.
     """
     plain = select(runs, "plain", depth)
     usual, zero = (select(runs, "residual", depth, normalisation=start) for start in STARTS)
@@ -85,27 +87,6 @@ def verdict_at(runs: pd.DataFrame, depth: int) -> str:
         return "refuted"
     enough = min(len(plain), len(usual), len(zero)) >= FEWEST_SEEDS
     return "mixed" if enough else "not decided"
-
-
-def verdicts(runs: pd.DataFrame) -> dict[int, str]:
-    """C1 at each recorded depth of ``DEEP`` layers or more; no run is there twice at one depth.
-
-    ``runs`` is a table of :func:`resnet_study.records.load_runs`, of one width at each depth.
-    """
-    return {depth: verdict_at(runs, depth) for depth in sorted(set(runs.depth)) if depth >= DEEP}
-
-
-def overall(found: Iterable[str]) -> str:
-    """One verdict on C1 from those at its depths: the weaker support, or what all share.
-
-    ``mixed`` where a depth supports it and another refutes it, or is mixed itself.
-    """
-    found = set(found)
-    if len(found) == 1:
-        return found.pop()
-    if found == {SUPPORTED, WITH_ZERO_GAMMA}:
-        return WITH_ZERO_GAMMA
-    return "not decided" if not found or "not decided" in found else "mixed"
 
 
 def overfitting(deep: pd.DataFrame, shallow: pd.DataFrame) -> str:

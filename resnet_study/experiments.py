@@ -230,12 +230,12 @@ def depth_arms(depths: Iterable[int] = (20, 56, 110)) -> tuple[Arm, ...]:
 # What one may blame for the failure of a plain net instead of its missing shortcuts: name to how an
 # arm departs from the recipe. The first two are runs of ``highway``.
 OBJECTIONS = {
-    "three times the rate": {"rate": RATES[1]},
-    "a third of the rate": {"rate": RATES[0]},
-    "a tenth of the rate": {"rate": 0.1},
-    "three times the epochs": {"epochs": 3},
-    "a tenth of the rate, three times the epochs": {"rate": 0.1, "epochs": 3},
-    "twice the width": {"width": 2},
+    "3 × the rate": {"rate": RATES[1]},
+    "1/3 of the rate": {"rate": RATES[0]},
+    "1/10 of the rate": {"rate": 0.1},
+    "3 × the epochs": {"epochs": 3},
+    "1/10 of the rate, 3 × the epochs": {"rate": 0.1, "epochs": 3},
+    "2 × the width": {"width": 2},
     "no normalisation": {"normalisation": "none"},
 }
 

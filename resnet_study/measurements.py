@@ -35,6 +35,7 @@ class Measurement:
     measure: Callable[..., Tables]
 
     def path(self, folder: Path = paths.MEASUREMENTS) -> Path:
+        """Where its file lies, or will lie."""
         return Path(folder) / f"{self.name}.json"
 
     def state(self, folder: Path = paths.MEASUREMENTS) -> str:

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from resnet_study.blocks import NORMALISATIONS
 from resnet_study.depth_effects import errors, fails, trains
 from resnet_study.effects import FEWEST_SEEDS, FIG2_EFFECTS, Effect, select, sign
 from resnet_study.experiments import OBJECTIONS, Arm
 from resnet_study.recipes import Recipe
 from resnet_study.statistics import Estimate, estimate
 
-RECIPE = "the recipe"
+RECIPE, BEST = "the recipe", "each net at its best"  # beside the names of objections
 DEGRADATION, SHORTCUT = (
     next(effect for effect in FIG2_EFFECTS if effect.name == f"{name}_training")
     for name in ("plain_gap", "shortcut")
@@ -28,15 +29,20 @@ DEGRADATION, SHORTCUT = (
 MEANS = (RECIPE, *(name for name, other in OBJECTIONS.items() if {*other} <= {"rate", "epochs"}))
 
 
-def raised(runs: pd.DataFrame, recipe: Recipe, objection: str) -> pd.DataFrame:
-    """The rows of the four nets with ``objection``, a key of ``OBJECTIONS`` or ``RECIPE``.
+def trained(runs: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
+    """The rows that were trained at the rate, for the epochs and with the width of ``recipe``.
 
     ``runs`` is a table of :func:`resnet_study.records.load_runs`.
     """
-    run = Arm("plain", 18, **OBJECTIONS.get(objection, {})).run(recipe, seed=0)
-    labels = {name: getattr(run.recipe, name) for name in ("rate", "epochs", "width")}
-    labels["normalisation"] = run.normalisation
+    labels = {name: getattr(recipe, name) for name in ("rate", "epochs", "width")}
     return runs[(runs[list(labels)] == pd.Series(labels)).all(axis=1)]
+
+
+def raised(runs: pd.DataFrame, recipe: Recipe, objection: str) -> pd.DataFrame:
+    """The rows of the four nets with ``objection``, a key of ``OBJECTIONS`` or ``RECIPE``."""
+    arm = Arm("plain", 18, **OBJECTIONS.get(objection, {}))
+    chosen = trained(runs, arm.run(recipe, seed=0).recipe)
+    return chosen[chosen.normalisation == arm.normalisation]
 
 
 def best(runs: pd.DataFrame, recipe: Recipe, family: str, depth: int) -> tuple[str, pd.DataFrame]:
@@ -95,13 +101,13 @@ def remainder(effect: Effect, runs: pd.DataFrame, usual: pd.DataFrame) -> Remain
 def remainders(runs: pd.DataFrame, recipe: Recipe, effect: Effect) -> dict[str, Remainder]:
     """What remains of ``effect`` with the recipe and with each objection, by its name.
 
-    And with each net at its :func:`best`, under "each net at its best": the answer to those who
-    say that one of them was badly trained.
+    And under ``BEST`` with each net at its :func:`best`: the answer to those who say that one of
+    them was badly trained.
     """
     usual = raised(runs, recipe, RECIPE)
     cases = {name: raised(runs, recipe, name) for name in (RECIPE, *OBJECTIONS)}
-    nets = dict.fromkeys((effect.minuend, effect.subtrahend))
-    cases["each net at its best"] = pd.concat([best(runs, recipe, *net)[1] for net in nets])
+    nets = (effect.minuend, effect.subtrahend)
+    cases[BEST] = pd.concat([best(runs, recipe, *net)[1] for net in nets])
     return {name: remainder(effect, chosen, usual) for name, chosen in cases.items()}
 
 
@@ -120,6 +126,16 @@ def summary(found: dict[str, Remainder]) -> str:
     if all(remains):
         return "remains"
     return "remains in part" if any(remains) else "does not remain"
+
+
+def starts(runs: pd.DataFrame, recipe: Recipe, depth: int) -> dict[str, Estimate]:
+    """Of a residual net with each of ``NORMALISATIONS``: its training error less the usual one's.
+
+    In points, paired by seed; all trained by the recipe.
+    """
+    nets = select(trained(runs, recipe), "residual", depth)
+    found = {name: errors(nets[nets.normalisation == name]) for name in NORMALISATIONS}
+    return {name: estimate(values - found["batch"]) for name, values in found.items()}
 
 
 def shortcut_alone(runs: pd.DataFrame, depth: int = 34) -> str:

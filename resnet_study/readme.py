@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from resnet_study import claims, paths, plots
+from resnet_study import claims, paths, plots, tables
 from resnet_study.errors import InputError
 from resnet_study.experiments import EXPERIMENTS
 from resnet_study.files import write_atomically
@@ -29,7 +29,9 @@ def with_verdicts(text: str, table: str) -> str:
 
 def renew(readme: Path = README, figure: Path = FIGURE) -> None:
     """Write table and figure anew, from the committed records."""
-    text = with_verdicts(readme.read_text(encoding="utf-8"), claims.short_table(claims.examine()))
+    text = with_verdicts(
+        readme.read_text(encoding="utf-8"), tables.markdown(claims.short_table(claims.examine()))
+    )
     plots.use_style()
     curves = load_curves(EXPERIMENTS["fig2"].records())
     drawn = plots.fig2({"": plots.long_curves(curves)})

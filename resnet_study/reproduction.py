@@ -65,6 +65,8 @@ def render_book(seeds: str) -> None:
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(paths.ROOT / name, SITE)
     shutil.copytree(paths.ROOT / "book", SITE / "book")
+    code = Path(__file__).parent  # pages show parts of it
+    shutil.copytree(code, SITE / code.name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(
         paths.NOTEBOOKS, SITE / "notebooks", ignore=shutil.ignore_patterns(".*", "*.py")
     )

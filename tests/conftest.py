@@ -81,13 +81,36 @@ def files_below(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.fixture(scope="session")
+def generated_site(tmp_path_factory):
+    """The pages that are made from records, rendered without the rest of the book."""
+    folder = tmp_path_factory.mktemp("generated")
+    pages = folder / "sources" / "book"
+    pages.mkdir(parents=True)
+    for name in ("runs", "status"):
+        shutil.copy(paths.ROOT / "book" / f"{name}.md", pages)
+    contents = "# Contents\n\n```{toctree}\nbook/runs\nbook/status\n```\n"
+    (folder / "sources" / "index.md").write_text(contents)
+    settings = {
+        "extensions": "myst_parser,resnet_study.runs_page,resnet_study.status_page",
+        "templates_path": paths.ROOT / "book" / "_templates",
+        "suppress_warnings": "myst.xref_missing",  # the rest of the book
+    }
+    options = [part for key, value in settings.items() for part in ("-D", f"{key}={value}")]
+    command = [sys.executable, "-m", "sphinx", "-C", "-q", *options, folder / "sources"]
+    done = subprocess.run([*command, folder / "html"], capture_output=True, text=True)
+    assert not done.stderr, done.stderr
+    return folder / "html"
+
+
 def copy_book(folder):
     """Make ``folder``, with all that the book is built from."""
     folder.mkdir()
-    for name in ("_config.yml", "_toc.yml", "book", "notebooks"):
+    for name in ("_config.yml", "_toc.yml", "book", "notebooks", "resnet_study"):
         source = paths.ROOT / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns(".*"))
+            ignored = shutil.ignore_patterns(".*", "__pycache__")
+            shutil.copytree(source, folder / name, ignore=ignored)
         else:
             shutil.copy(source, folder)
     return folder

@@ -1,10 +1,15 @@
+import importlib
+import inspect
 import re
+import sys
 from urllib.parse import unquote, urlsplit
 
+import pytest
 from bs4 import BeautifulSoup
+from checks import figure_faults, number_faults, table_faults
 from conftest import build_book, copy_book
 
-from resnet_study import paths
+from resnet_study import api_pages, paths
 from resnet_study.reproduction import BOOK_OPTIONS
 
 
@@ -28,16 +33,10 @@ def test_the_book_builds_without_a_warning(built):
 
 
 def test_the_book_has_its_chapters(articles):
-    assert {
-        "summary",
-        "claims",
-        "fig2",
-        "speed",
-        "reproduce",
-        "records",
-        "bibliography",
-    } <= articles.keys()
+    assert {"summary", "claims", "fig2", "speed", "reproduce"} <= articles.keys()
+    assert {"records", "bibliography"} <= articles.keys()
     assert {"highway", "containment", "data_size", "gates"} <= articles.keys()
+    assert {"runs", "status"} <= articles.keys()
     for number in range(1, 10):
         for name in ("summary", "claims"):
             assert f"C{number}" in articles[name].get_text()
@@ -84,23 +83,36 @@ def test_a_link_that_leads_nowhere_is_found_out(tmp_path):
     assert _broken(tmp_path, pages) == (3, ["page.html: none.html", "page.html: #none"])
 
 
-def test_every_picture_has_a_text_for_those_who_do_not_see_it(articles):
-    pictures = [(name, image) for name, a in articles.items() for image in a.find_all("img")]
-    assert len(pictures) >= 3
-    for name, image in pictures:
-        alt = image.get("alt", "").strip()
-        assert len(alt) > 20, (name, image)
-        assert "_images/" not in alt  # what Sphinx writes where there is none
+@pytest.mark.parametrize("check", [figure_faults, table_faults, number_faults])
+def test_every_figure_table_and_number_says_what_it_is_and_where_it_comes_from(articles, check):
+    assert {name: check(article) for name, article in articles.items() if check(article)} == {}
 
 
-def test_every_picture_stands_in_a_numbered_figure_with_a_caption(articles):
-    for name, article in articles.items():
-        for image in article.find_all("img"):
-            figure = image.find_parent("figure")
-            assert figure is not None, (name, image)
-            caption = figure.find("figcaption").get_text().strip()
-            assert re.match(r"Figure \d+\W", caption), (name, caption)
-            assert len(caption) > 30, (name, caption)
+def test_every_notebook_can_be_downloaded_from_the_page_of_all_runs(built, articles):
+    links = {a.get_text(): a["href"] for a in articles["runs"].select("#downloads a")}
+    for notebook in paths.NOTEBOOKS.glob("*.ipynb"):
+        copy = built[2] / "book" / links[notebook.name]
+        assert copy.read_bytes() == notebook.read_bytes()
+
+
+def test_the_pages_have_figures_tables_and_numbers_to_check(articles):
+    for selector, fewest in {"figure": 20, ".cell_output table": 20, "a.computed": 200}.items():
+        assert sum(len(article.select(selector)) for article in articles.values()) >= fewest
+
+
+def test_what_a_page_offers_to_take_away_is_there_and_can_be_read(built, articles):
+    html, taken = built[2], set()
+    for article in articles.values():
+        for link in article.select(".source a"):
+            taken.add(html / "notebooks" / link["href"])  # every page lies in a folder of the site
+    for path in taken:
+        content = path.read_text()
+        if path.suffix == ".csv":
+            assert len(content.splitlines()) >= 2, path
+        elif path.suffix == ".svg":
+            assert "</svg>" in content, path
+        assert not re.search(r"/tmp/|/home/|/root/|/work/", content), path
+    assert {path.suffix for path in taken} == {".csv", ".svg", ".ipynb"}
 
 
 def test_no_two_figures_have_the_same_number(articles):
@@ -138,11 +150,61 @@ def test_no_page_shows_an_error_of_a_cell_or_a_failed_reference(articles):
         assert not re.search(r"\{(numref|cite|cite:t|ref|doc)\}", text), name
 
 
+def test_every_public_name_of_the_library_is_on_an_api_page(pages):
+    api = [soup for page, soup in pages.items() if page.parent.name == "api"]
+    described = {element["id"] for soup in api for element in soup.select("dt.sig[id]")}
+    names = []
+    for module in api_pages.modules():
+        code = importlib.import_module(module)
+        defined = [
+            name
+            for name, thing in vars(code).items()
+            if getattr(thing, "__module__", None) == module and callable(thing)
+        ]
+        names += [f"{module}.{name}" for name in defined if not name.startswith("_")]
+        names += [f"{module}.{name}" for name in api_pages.constants(inspect.getsource(code))]
+    assert len(names) > 300
+    assert sorted(set(names) - described) == []
+
+
+def test_comments_of_constants_and_fields_are_on_the_api_pages(articles):
+    text = " ".join(articles["models"].get_text().split())
+    assert "How signals are kept in bounds: batch normalisation; the same" in text
+    assert "3: the kernel of H, Srivastava et al. 2015; 1: He et al. 2016." in text
+
+
+def test_no_page_names_a_folder_of_this_machine(pages):
+    folders = (str(paths.ROOT), sys.prefix)
+    naming = [page.name for page, soup in pages.items() if any(f in str(soup) for f in folders)]
+    assert naming == []
+
+
+def test_code_in_the_text_is_the_librarys(articles):
+    shown = [block.get_text() for block in articles["block"].select(".literal-block-wrapper pre")]
+    assert len(shown) >= 4
+    for code in shown:
+        lines = [line.strip() for line in code.strip().splitlines()]
+        files = [path.read_text() for path in (paths.ROOT / "resnet_study").glob("*.py")]
+        assert any(all(line in file for line in lines) for file in files), code
+
+
+def test_theorem_and_equations_are_numbered_and_referred_to(articles):
+    containment = articles["containment"]
+    assert "Theorem 1 (Containment)" in containment.get_text()
+    assert containment.select("div.proof") and containment.select("a[href*='thm-containment']")
+    numbers = [
+        number.get_text() for article in articles.values() for number in article.select("span.eqno")
+    ]
+    assert len(numbers) >= 10
+    assert len(set(numbers)) == len(numbers)
+
+
 def test_faults_in_the_text_stop_the_build(tmp_path):
     faults = {
         "no_such_number": "{glue:text}`../notebooks/fig2.ipynb::no_such_number:d`",
         "no-such-page": "[a page](no-such-page.md)",
         "nobody1900nothing": "{cite}`nobody1900nothing`",
+        "no_such_function": "{py:func}`resnet_study.models.no_such_function`",
     }
     folder = copy_book(tmp_path / "sources")
     with (folder / "book" / "records.md").open("a") as page:

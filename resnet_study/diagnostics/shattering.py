@@ -60,12 +60,17 @@ def input_gradients(model: nn.Module, inputs: Tensor, output: int = 0) -> Tensor
 
 
 def autocorrelation(gradients: Tensor, lags: Iterable[int]) -> Tensor:
-    """r_k = Σ_i ⟨g_i − ḡ, g_{i+k} − ḡ⟩ / Σ_i |g_i − ḡ|² of g (points, ...): one value a lag.
+    r"""Autocorrelation of gradients g (points, ...) along their line: one value a lag k.
 
-    The sum over pairs has ``k`` terms fewer than the one over points, as usual for a series, so
-    that |r_k| ≤ 1; white noise has −1/points on average. Gradients that are the same everywhere,
-    as those of a linear model, have no correlation: it is NaN. So are those that differ by no more
-    than rounding.
+    .. math::
+
+        r_k = \frac{\sum_i \langle g_i - \bar g,\; g_{i+k} - \bar g \rangle}
+                   {\sum_i \lVert g_i - \bar g \rVert^2}
+
+    The sum over pairs has k terms fewer than the one over points, as usual for a series, so that
+    it lies in [−1, 1]; white noise has −1/points on average. Gradients that are the same
+    everywhere, as those of a linear model, have no correlation: it is NaN. So are those that
+    differ by no more than rounding.
 
     Raises:
         InputError: for no points, or a lag that is no whole number from 0 to points − 1.

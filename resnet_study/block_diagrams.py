@@ -1,0 +1,149 @@
+"""Diagrams of blocks, drawn from the blocks themselves: what is in a diagram is in the network."""
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+from torch import nn
+
+from resnet_study.blocks import PaddedIdentity, PlainBlock, ResidualBlock
+from resnet_study.highway import Gates, HighwayBlock
+from resnet_study.plots import DEPTH_COLOURS, OTHER_DEPTHS
+
+# Colours that any eye tells apart: of the branch, the shortcut and the gate.
+BRANCH, SHORTCUT, GATE = DEPTH_COLOURS[18], DEPTH_COLOURS[34], OTHER_DEPTHS
+INK = "#222222"
+OPERATIONS = "+×"  # stand in a circle, all else in a box
+# Rows from the top: the input; where shortcut and gate fork off, and have their first layers; what
+# joins the paths; the last ReLU and the output.
+INPUT, OUTPUT = 0, 9
+FORKS = {SHORTCUT: 0.3, GATE: 0.5}
+FIRST = {BRANCH: 1, SHORTCUT: 3, GATE: 4}
+MULTIPLICATION, ADDITION, RELU = 6, 7, 8
+
+
+def same_shape(channels: int = 64) -> Figure:
+    """A plain, a residual and a Highway block whose output has the shape of their input."""
+    shape = (channels, channels, 1, "A")
+    return _figure(
+        {
+            "plain": PlainBlock(*shape),
+            "residual": ResidualBlock(*shape),
+            "Highway": HighwayBlock(*shape, Gates()),
+        }
+    )
+
+
+def new_shape(channels: int = 64) -> Figure:
+    """Residual blocks that halve the resolution and double the channels: shortcuts A and B."""
+    return _figure(
+        {
+            f"residual, shortcut {option}": ResidualBlock(channels, 2 * channels, 2, option)
+            for option in ("A", "B")
+        }
+    )
+
+
+def layers(path: nn.Module) -> list[str]:
+    """What a branch, a shortcut or a gate does, layer by layer; nothing for an identity.
+
+    Raises:
+        TypeError: for a layer that there is no name for.
+    """
+    match path:
+        case nn.Identity():
+            return []
+        case nn.Sequential():
+            return [text for layer in path for text in layers(layer)]
+        case nn.Conv2d():
+            size = "×".join(map(str, path.kernel_size))
+            bias = "\n+ b" if path.bias is not None else ""
+            stride = f"\nstride {path.stride[0]}" if path.stride[0] > 1 else ""
+            return [f"{size} conv, {path.out_channels}{bias}{stride}"]
+        case PaddedIdentity():
+            return [f"stride {path.stride},\npad with zeros"]
+        case nn.BatchNorm2d():
+            return ["BN"]
+        case nn.ReLU():
+            return ["ReLU"]
+        case nn.Sigmoid():
+            return ["sigmoid"]
+    raise TypeError(f"a diagram has no name for {type(path).__name__}")
+
+
+def _figure(blocks: dict[str, nn.Module]) -> Figure:
+    """Diagrams side by side, by title; each as wide as its block has paths."""
+    widths = [1 + hasattr(b, "shortcut") + hasattr(b, "transform") for b in blocks.values()]
+    figure, panels = plt.subplots(
+        1, len(blocks), figsize=(1.25 * sum(widths), 5.4), width_ratios=widths, layout="constrained"
+    )
+    for axes, (title, block), width in zip(panels, blocks.items(), widths, strict=True):
+        axes.set(xlim=(-0.5, width - 0.5), ylim=(OUTPUT + 0.3, INPUT - 0.3), title=title)
+        axes.axis("off")
+        _draw(axes, block, width - 1)
+    return figure
+
+
+def _draw(axes: plt.Axes, block: nn.Module, last: int) -> None:
+    """The branch in column 0, the shortcut in the ``last`` one, the gate between them."""
+    gated = {MULTIPLICATION: "×"} if hasattr(block, "transform") else {}
+    added = {ADDITION: "+"} if last else {}
+    branch = _rows(BRANCH, block.branch) | gated | added
+    _chain(axes, 0, branch, BRANCH, start=INPUT + 0.2)
+    if last:
+        end = _path(axes, last, _rows(SHORTCUT, block.shortcut) | gated, SHORTCUT)
+        axes.plot([last, last], [end, ADDITION], color=SHORTCUT)
+        _arrow(axes, (last, ADDITION), (0.11, ADDITION), SHORTCUT)
+    if gated:
+        end = _path(axes, 1, _rows(GATE, block.transform), GATE)
+        axes.plot([1, 1], [end, MULTIPLICATION], color=GATE)
+        for factor, column in {"T": 0.11, "1 − T": 1.89}.items():
+            _arrow(axes, (1, MULTIPLICATION), (column, MULTIPLICATION), GATE)
+            _text(axes, (1 + column) / 2, MULTIPLICATION - 0.25, factor)
+    end = _chain(axes, 0, {RELU: "ReLU"}, INK, start=max(branch) + _reach(branch[max(branch)]))
+    _arrow(axes, (0, end), (0, OUTPUT - 0.2), INK)
+    _text(axes, 0, INPUT, "x")
+    _text(axes, 0, OUTPUT, "y")
+
+
+def _rows(path: str, module: nn.Module) -> dict[int, str]:
+    """The layers of a branch, shortcut or gate (by its colour), and the rows they stand in."""
+    return dict(enumerate(layers(module), start=FIRST[path]))
+
+
+def _path(axes: plt.Axes, column: int, rows: dict[int, str], colour: str) -> float:
+    """A path that forks off from the branch; returns where it ends."""
+    fork = FORKS[colour]
+    axes.plot([0, column], [fork, fork], color=colour)
+    return _chain(axes, column, rows, colour, start=fork)
+
+
+def _chain(axes: plt.Axes, column: int, rows: dict[int, str], colour: str, start: float) -> float:
+    """Layers and operations in one column, joined by arrows from ``start``; returns the end."""
+    for row, text in sorted(rows.items()):
+        reach = _reach(text)
+        _arrow(axes, (column, start), (column, row - reach), colour)
+        if text in OPERATIONS:
+            axes.plot(column, row, "o", markersize=15, color="none", markeredgecolor=INK)
+        else:
+            corner = (column - 0.44, row - reach)
+            box = FancyBboxPatch(
+                corner, 0.88, 2 * reach, "round,pad=0,rounding_size=0.06", ec=colour, fc="none"
+            )
+            axes.add_patch(box)
+        _text(axes, column, row, text)
+        start = row + reach
+    return start
+
+
+def _reach(text: str) -> float:
+    """Half the height of what stands for ``text``, in rows."""
+    return 0.2 if text in OPERATIONS else 0.31
+
+
+def _arrow(axes: plt.Axes, start: tuple, end: tuple, colour: str) -> None:
+    style = {"arrowstyle": "-|>", "color": colour, "shrinkA": 0, "shrinkB": 0, "lw": 1.5}
+    axes.annotate("", xy=end, xytext=start, arrowprops=style)
+
+
+def _text(axes: plt.Axes, column: float, row: float, text: str) -> None:
+    axes.text(column, row, text, ha="center", va="center", fontsize=9, color=INK)

@@ -1,0 +1,114 @@
+import importlib
+import inspect
+import re
+
+import pytest
+
+from resnet_study import api_pages, paths
+
+PAGES = sorted((paths.ROOT / api_pages.PAGES).glob("*.md"))
+LIBRARY = paths.ROOT / "resnet_study"
+every_module = pytest.mark.parametrize("module", api_pages.modules())
+
+
+def _public(module):
+    """Public functions and classes that a module defines, by name."""
+    return {
+        name: thing
+        for name, thing in vars(importlib.import_module(module)).items()
+        if not name.startswith("_")
+        and (inspect.isfunction(thing) or inspect.isclass(thing))
+        and thing.__module__ == module
+    }
+
+
+def test_modules_are_those_of_the_package():
+    files = [path.relative_to(LIBRARY).with_suffix("") for path in LIBRARY.rglob("*.py")]
+    names = {".".join(("resnet_study", *file.parts)).removesuffix(".__init__") for file in files}
+    assert set(api_pages.modules()) == names - {"resnet_study", "resnet_study.__main__"}
+
+
+def test_each_module_is_on_one_page_under_its_name():
+    shown = [
+        match
+        for page in PAGES
+        for match in re.findall(
+            r"^## (.+)\n\n```\{eval-rst\}\n\.\. automodule:: resnet_study\.(.+)$",
+            page.read_text(),
+            re.MULTILINE,
+        )
+    ]
+    assert [module for heading, module in shown if heading != module] == []
+    modules = sorted(module.removeprefix("resnet_study.") for module in api_pages.modules())
+    assert sorted(module for _, module in shown) == modules
+
+
+def test_each_page_is_in_the_table_of_contents_and_in_the_overview():
+    overview = (paths.ROOT / "book" / "api.md").read_text()
+    contents = (paths.ROOT / "_toc.yml").read_text()
+    assert len(PAGES) >= 6
+    for page in PAGES:
+        assert f"](api/{page.name})" in overview
+        assert f"- file: {api_pages.PAGES}{page.stem}\n" in contents
+
+
+@every_module
+def test_every_public_name_has_a_docstring(module):
+    things = {"the module": importlib.import_module(module), **_public(module)}
+    for name, thing in list(things.items()):
+        if inspect.isclass(thing):
+            members = {key: value for key, value in vars(thing).items() if key[0] != "_"}
+            things |= {
+                f"{name}.{key}": value
+                for key, value in members.items()
+                if inspect.isfunction(value)
+            }
+    undescribed = [name for name, thing in things.items() if not (thing.__doc__ or "").strip()]
+    # torch's own method; and some whose names and types say it all, in modules whose every change
+    # makes trainings start afresh.
+    allowed = re.compile(r"\.(forward|to|take|epoch_images|\w+_path)$|ImageFiles\.path$")
+    assert [name for name in undescribed if not allowed.search(name)] == []
+
+
+def test_examples_of_the_overview_work(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    examples = re.findall(
+        r"```python\n(.*?)```", (paths.ROOT / "book" / "api.md").read_text(), re.DOTALL
+    )
+    assert len(examples) == 2
+    for example in examples:
+        exec(compile(example, "book/api.md", "exec"), {})
+    assert "validation_error" in capsys.readouterr().out
+
+
+CODE = """
+from elsewhere import IMPORTED
+
+# What is accepted.
+# In two lines.
+ACCEPTED = ("a", "b")
+LONG = {
+    1: 1,
+    2: 2,
+}
+_PRIVATE = 1
+Alias = list[int]
+
+
+def function():
+    local = 1
+"""
+
+
+def test_constants_are_those_that_a_module_assigns_with_their_values_as_written():
+    found = api_pages.constants(CODE)
+    assert list(found) == ["ACCEPTED", "LONG", "Alias"]
+    assert found["ACCEPTED"][-1].strip() == '("a", "b")'
+    assert found["LONG"][-4:] == ["   {", "       1: 1,", "       2: 2,", "   }"]
+
+
+def test_a_very_long_value_is_left_out(monkeypatch):
+    monkeypatch.setattr(api_pages, "LONGEST", 3)
+    found = api_pages.constants(CODE)
+    assert found["LONG"] == []
+    assert found["ACCEPTED"]
