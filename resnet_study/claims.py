@@ -196,7 +196,9 @@ def _data_size(runs_dir: Path, _: Path) -> list[Finding]:
             if not all(size.covers(fractions) for size in sizes):
                 return NOT_RECORDED, {}
             slopes = {
-                f"validation gap a decade, bias {size.gates.bias:g}".replace("-", "−"): size.validation_slope
+                f"validation gap a decade, bias {size.gates.bias:g}".replace(
+                    "-", "−"
+                ): size.validation_slope
                 for size in sizes
             }
             return overall(size.verdict for size in sizes), slopes
