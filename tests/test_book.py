@@ -5,6 +5,7 @@ import sys
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from bs4 import BeautifulSoup
 from checks import figure_faults, number_faults, table_faults
 from conftest import build_book, copy_book
 
@@ -53,28 +54,41 @@ def _references(soup):
                 yield unquote(parts.path), unquote(parts.fragment)
 
 
-def test_every_internal_link_and_anchor_leads_somewhere(built, pages):
-    checked, broken = 0, []
+def _broken(html, pages):
+    """Number of links within the site ``html``, and those that lead nowhere, as page: link."""
+    count, broken = 0, []
     anchors = {
         page.resolve(): {element["id"] for element in soup.find_all(id=True)}
         for page, soup in pages.items()
     }
     for page, soup in pages.items():
         for path, fragment in _references(soup):
-            folder = built[2] if path.startswith("/") else page.parent  # as on the 404 page
+            folder = html if path.startswith("/") else page.parent  # as on the 404 page
             target = (folder / path.lstrip("/")).resolve() if path else page.resolve()
-            checked += 1
+            count += 1
             if not target.is_file():
                 broken.append(f"{page.name}: {path}")
             elif fragment and target in anchors and fragment not in anchors[target]:
                 broken.append(f"{page.name}: {path}#{fragment}")
-    assert checked > 100
+    return count, broken
+
+
+def test_every_internal_link_and_anchor_leads_somewhere(built, pages):
+    count, broken = _broken(built[2], pages)
+    assert count > 100
     assert broken == []
 
 
 @pytest.mark.parametrize("check", [figure_faults, table_faults, number_faults])
 def test_every_figure_table_and_number_says_what_it_is_and_where_it_comes_from(articles, check):
     assert {name: check(article) for name, article in articles.items() if check(article)} == {}
+
+
+def test_a_link_that_leads_nowhere_is_found_out(tmp_path):
+    path = tmp_path / "page.html"
+    path.write_text("<a href='none.html'></a><a href='#none'></a><a href='#one' id='one'></a>")
+    pages = {path: BeautifulSoup(path.read_text(), "html.parser")}
+    assert _broken(tmp_path, pages) == (3, ["page.html: none.html", "page.html: #none"])
 
 
 def test_every_notebook_can_be_downloaded_from_the_page_of_all_runs(built, articles):
