@@ -30,7 +30,8 @@
 # - *supported* if the ResNet trains with the usual start, every seed of three or more, and the plain net fails with every seed of
 #   three or more;
 # - *supported with zero-γ* if that is so of the ResNet with zero-γ, and not shown of the usual start;
-# - *refuted* if the plain net trains too, or if the ResNet fails with either start;
+# - *refuted* if the plain net trains too, with every seed of three or more, or if the ResNet fails with every seed, whichever
+#   its start;
 # - else *mixed*, or *not decided* where there are too few seeds to say.
 #
 # A thousand layers with the usual start are trained once: one seed that fails is enough to say that this start does not make them
@@ -167,6 +168,8 @@ for name, pair in FITS.items():
         measured = gap(*pair, f"{split}_error")
         facts[f"fit_{name}_{split}"] = tables.mean_and_interval(measured)
         facts[f"fit_{name}_n"] = measured.n
+    if not measured.n:
+        facts[f"fit_{name}"] = tables.NOT_RECORDED
 for name, value in facts.items():
     glue(name, value, display=False)
 sources.numbers([*records, *pictures])

@@ -97,6 +97,7 @@ def those(reading, effect):
 facts = {
     "failure": int(depth_effects.FAILURE),
     "n_objections": len(OBJECTIONS),
+    "n_means": sum(len(select(cases[name], "plain", 34)) > 0 for name in objections.MEANS),
     "n_runs": len(runs),
     "n_diverged": int(runs.diverged.sum()),
     "c3_alone": objections.shortcut_alone(runs),
@@ -232,13 +233,13 @@ sources.table(tables.starts(usual, gaps), "Residual nets by their start", record
 #
 # - *Three seeds.* Their intervals are too narrow: they cannot reach beyond the lowest and the highest seed.
 # - *One objection at a time.* But for rate and length, no two are raised together; a tenth of the rate may want still more epochs.
-# - *The best of six.* Each net at its best is chosen by the very error that is compared. That flatters all four alike.
+# - *The best of several.* Each net at its best is chosen by the very error that is compared. That flatters all four alike.
 # - *Two processors.* Runs of several chapters come together here, and not all were trained on processors with the same instructions. Rounding
 #   then differs, which moves a run much as another seed does.
 # - *Twice the width* is four times the parameters and multiplications, so it changes the cost as well.
 # - *Small task.* Digits of 8×8 pixels are soon learnt, and an effect cannot be large where both nets fit everything.
 #
-# **The answer.** At its best of six ways to train it, plain-34 ends {glue:text}`degradation_best` points from plain-18
+# **The answer.** At its best of {glue:text}`n_means` rates and lengths, plain-34 ends {glue:text}`degradation_best` points from plain-18
 # ({glue:text}`degradation_best_reading`) and ResNet-34 {glue:text}`shortcut_best` from plain-34 ({glue:text}`shortcut_best_reading`). Over
 # all {glue:text}`n_objections` objections the degradation *{glue:text}`degradation`* and the shortcut's worth *{glue:text}`shortcut`*; that
 # shortcuts do it alone, without normalisation, is {glue:text}`c3_alone`.

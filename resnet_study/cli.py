@@ -201,6 +201,14 @@ def verdicts(runs_dir):
                 click.echo(f"      would decide it: {wanted.strip('`')}")
 
 
+@cli.command()
+def pdf():
+    """Print the book in _build/html into _build/resnet-study.pdf, and link to it from the pages."""
+    from resnet_study.printing import make_pdf  # needs what the book needs; training does not
+
+    click.echo(f"the book on paper: {make_pdf()}")
+
+
 @cli.command(name="readme")
 def readme_():
     """Renew what README.md shows of the records: verdicts and figure."""

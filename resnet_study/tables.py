@@ -164,24 +164,25 @@ def costs(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def deep_nets(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row a network of any depth, width and start: its errors, its size, and what a run costs.
+    """One row a network of any depth, width and start: its errors, what a run costs, its size.
 
-    As :func:`final_errors`; minutes are means over seeds, memory is the highest peak of a process.
+    Minutes are means over seeds, memory is the highest peak of a process.
     """
-    labels = ["depth", "width", "family", "normalisation"]
     rows = []
-    for (_, width, _, normalisation), group in runs.groupby(labels):
+    for (_, width, _, normalisation), group in runs.groupby(
+        ["depth", "width", "family", "normalisation"]
+    ):
         (row,) = final_errors(group).to_dict("records")
         peak = group.peak_memory.astype(float).max()
         rows.append(
             {
                 "network": kind(row["network"], normalisation),
                 "width": width,
-                **{name: text for name, text in row.items() if name.endswith("%")},
-                **{name: row[name] for name in ("n", "diverged", "parameters")},
+                **{name: row[name] for name in ("training, %", "validation, %", "n", "diverged")},
+                "minutes": f"{group.seconds.mean() / 60:.2g}",
+                "memory, GiB": f"{peak / 2**30:.2f}" if pd.notna(peak) else "–",
+                "parameters": row["parameters"],
                 "multiply-adds": f"{group.multiply_adds.iloc[0]:,}",
-                "minutes a run": f"{group.seconds.mean() / 60:.2g}",
-                "peak memory, GiB": f"{peak / 2**30:.2f}" if pd.notna(peak) else "–",
             }
         )
     return pd.DataFrame(rows)

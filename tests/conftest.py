@@ -1,9 +1,11 @@
-"""What several test files share: a small data set, a one-epoch run, the command line."""
+"""What several test files share: a small data set, a one-epoch run, the command line, the book."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 # One thread: pytest-xdist uses the cores, and a curve is bit-equal on one thread.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -11,10 +13,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import matplotlib
 import pytest
 import torch
+from bs4 import BeautifulSoup
+from filelock import FileLock
 
 from resnet_study import cli, paths
 from resnet_study.data import Images, make_dataset
 from resnet_study.recipes import get_recipe
+from resnet_study.reproduction import BOOK_OPTIONS
 from resnet_study.runs import Run, perform
 
 matplotlib.use("Agg")
@@ -96,3 +101,57 @@ def generated_site(tmp_path_factory):
     done = subprocess.run([*command, folder / "html"], capture_output=True, text=True)
     assert not done.stderr, done.stderr
     return folder / "html"
+
+
+def copy_book(folder):
+    """Make ``folder``, with all that the book is built from."""
+    folder.mkdir()
+    for name in ("_config.yml", "_toc.yml", "book", "notebooks", "resnet_study"):
+        source = paths.ROOT / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns(".*", "__pycache__")
+            shutil.copytree(source, folder / name, ignore=ignored)
+        else:
+            shutil.copy(source, folder)
+    return folder
+
+
+def build_book(folder):
+    """Exit status and messages of a build as strict as everywhere; see ``_build/html`` after it."""
+    done = subprocess.run(
+        [Path(sys.executable).with_name("jupyter-book"), "build", *BOOK_OPTIONS, folder],
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """Exit status and messages of the book's one build, and the folder of its pages."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # each worker has a folder of its own within one
+        shared = shared.parent
+    folder, said = shared / "book", shared / "book.json"
+    with FileLock(shared / "book.lock"):
+        if not said.is_file():
+            said.write_text(json.dumps(build_book(copy_book(folder))))
+    return *json.loads(said.read_text()), folder / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def pages(built):
+    """Path of every page to its parsed content; the theme's templates are none."""
+    html = built[2]
+    found = [page for page in html.rglob("*.html") if "_static" not in page.parts]
+    return {page: BeautifulSoup(page.read_text(), "html.parser") for page in found}
+
+
+@pytest.fixture(scope="session")
+def articles(pages):
+    """Name of every page to what its authors wrote on it."""
+    return {
+        page.stem: article
+        for page, soup in pages.items()
+        if (article := soup.find("article", class_="bd-article"))
+    }

@@ -1,66 +1,19 @@
 import importlib
 import inspect
 import re
-import shutil
-import subprocess
 import sys
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
 from checks import figure_faults, number_faults, table_faults
+from conftest import build_book, copy_book
 
 from resnet_study import api_pages, paths
 from resnet_study.reproduction import BOOK_OPTIONS
 
-SOURCES = ("_config.yml", "_toc.yml", "book", "notebooks", "resnet_study")
-
-
-def _copy_sources(folder):
-    folder.mkdir()
-    for name in SOURCES:
-        source = paths.ROOT / name
-        if source.is_dir():
-            ignored = shutil.ignore_patterns(".*", "__pycache__")
-            shutil.copytree(source, folder / name, ignore=ignored)
-        else:
-            shutil.copy(source, folder)
-    return folder
-
-
-def _build(folder):
-    done = subprocess.run(
-        [Path(sys.executable).with_name("jupyter-book"), "build", *BOOK_OPTIONS, folder],
-        capture_output=True,
-        text=True,
-    )
-    return done.returncode, done.stdout + done.stderr
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """Exit status and messages of the build, and the folder of its pages."""
-    folder = _copy_sources(tmp_path_factory.mktemp("book") / "sources")
-    return *_build(folder), folder / "_build" / "html"
-
-
-@pytest.fixture(scope="module")
-def pages(built):
-    """Path of every page to its parsed content; the theme's templates are none."""
-    html = built[2]
-    found = [page for page in html.rglob("*.html") if "_static" not in page.parts]
-    return {page: BeautifulSoup(page.read_text(), "html.parser") for page in found}
-
-
-@pytest.fixture(scope="module")
-def articles(pages):
-    """Name of every page to what its authors wrote on it."""
-    return {
-        page.stem: article
-        for page, soup in pages.items()
-        if (article := soup.find("article", class_="bd-article"))
-    }
+# Neither a DOI nor an arXiv id: two blog posts and a technical report.
+NO_NUMBER = ("cui2019resnet", "srivastava2025comparison", "krizhevsky2009learning")
 
 
 def _strict(options):
@@ -101,27 +54,41 @@ def _references(soup):
                 yield unquote(parts.path), unquote(parts.fragment)
 
 
-def test_every_internal_link_and_anchor_leads_somewhere(pages):
-    checked, broken = 0, []
+def _broken(html, pages):
+    """Number of links within the site ``html``, and those that lead nowhere, as page: link."""
+    count, broken = 0, []
     anchors = {
         page.resolve(): {element["id"] for element in soup.find_all(id=True)}
         for page, soup in pages.items()
     }
     for page, soup in pages.items():
         for path, fragment in _references(soup):
-            target = (page.parent / path).resolve() if path else page.resolve()
-            checked += 1
+            folder = html if path.startswith("/") else page.parent  # as on the 404 page
+            target = (folder / path.lstrip("/")).resolve() if path else page.resolve()
+            count += 1
             if not target.is_file():
                 broken.append(f"{page.name}: {path}")
             elif fragment and target in anchors and fragment not in anchors[target]:
                 broken.append(f"{page.name}: {path}#{fragment}")
-    assert checked > 100
+    return count, broken
+
+
+def test_every_internal_link_and_anchor_leads_somewhere(built, pages):
+    count, broken = _broken(built[2], pages)
+    assert count > 100
     assert broken == []
 
 
 @pytest.mark.parametrize("check", [figure_faults, table_faults, number_faults])
 def test_every_figure_table_and_number_says_what_it_is_and_where_it_comes_from(articles, check):
     assert {name: check(article) for name, article in articles.items() if check(article)} == {}
+
+
+def test_a_link_that_leads_nowhere_is_found_out(tmp_path):
+    path = tmp_path / "page.html"
+    path.write_text("<a href='none.html'></a><a href='#none'></a><a href='#one' id='one'></a>")
+    pages = {path: BeautifulSoup(path.read_text(), "html.parser")}
+    assert _broken(tmp_path, pages) == (3, ["page.html: none.html", "page.html: #none"])
 
 
 def test_every_notebook_can_be_downloaded_from_the_page_of_all_runs(built, articles):
@@ -179,6 +146,18 @@ def test_numbers_from_notebooks_arrive_in_the_text(articles):
         assert not article.find_all(class_=["problematic", "system-message"]), name
 
 
+def test_every_entry_of_the_bibliography_is_cited_and_shows_its_number(articles):
+    source = (paths.ROOT / "book" / "references.bib").read_text()
+    entries = re.findall(r"^@\w+\{(.+),\n((?:.+\n)+?)\}", source, re.MULTILINE)
+    assert len(entries) == source.count("@") >= 15
+    text = articles["bibliography"].get_text()
+    assert len(articles["bibliography"].select("div.citation")) == len(entries)  # of those cited
+    for name, entry in entries:
+        number = re.search(r"(?:eprint|doi) *= *\{(.+?)\}", entry)
+        if name not in NO_NUMBER:
+            assert number and number[1] in text, name
+
+
 def test_no_page_shows_an_error_of_a_cell_or_a_failed_reference(articles):
     for name, article in articles.items():
         text = article.get_text()
@@ -226,7 +205,7 @@ def test_code_in_the_text_is_the_librarys(articles):
 
 def test_theorem_and_equations_are_numbered_and_referred_to(articles):
     containment = articles["containment"]
-    assert "Theorem 1 (Containment)" in containment.get_text()
+    assert "Theorem 1 (Containment)" in " ".join(containment.get_text().split())
     assert containment.select("div.proof") and containment.select("a[href*='thm-containment']")
     numbers = [
         number.get_text() for article in articles.values() for number in article.select("span.eqno")
@@ -235,20 +214,23 @@ def test_theorem_and_equations_are_numbered_and_referred_to(articles):
     assert len(set(numbers)) == len(numbers)
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        "{glue:text}`../notebooks/fig2.ipynb::no_such_number:d`",
-        "[a page](no-such-page.md)",
-        "{cite}`nobody1900nothing`",
-        "{py:func}`resnet_study.models.no_such_function`",
-    ],
-    ids=["number", "link", "citation", "function"],
-)
-def test_a_fault_in_the_text_stops_the_build(tmp_path, fault):
-    folder = _copy_sources(tmp_path / "sources")
+# What stands in a text: what the build says of it.
+FAULTS = {
+    "{glue:text}`../notebooks/fig2.ipynb::no_such_number:d`": "no_such_number",
+    "[a page](no-such-page.md)": "no-such-page.md",
+    "{cite}`nobody1900nothing`": "nobody1900nothing",
+    "{py:func}`resnet_study.models.no_such_function`": "no_such_function",
+    "{eq}`no-such-equation`": "no-such-equation",
+    "{prf:ref}`no-such-theorem`": "no-such-theorem",
+}
+
+
+def test_each_fault_in_the_text_is_told_and_stops_the_build(tmp_path):
+    folder = copy_book(tmp_path / "sources")
     with (folder / "book" / "records.md").open("a") as page:
-        page.write(f"\n{fault}\n")
-    status, said = _build(folder)
+        page.write("\n" + "\n\n".join(FAULTS) + "\n")
+    status, said = build_book(folder)
     assert status != 0
-    assert "WARNING" in said or "ERROR" in said
+    warnings = [line for line in said.splitlines() if "WARNING" in line or "ERROR" in line]
+    for fault, name in FAULTS.items():
+        assert any(name in line for line in warnings), fault

@@ -74,6 +74,7 @@ def test_other_starts_have_no_part_in_the_recipes_effects():
         ({("plain", 34): 1}, ("turns round", "turns round")),
         ({("plain", 34): 4.9}, ("not decided", "remains, smaller")),
         ({("plain", 18): 89.9, ("plain", 34): 89.8}, ("both fail", "remains")),
+        ({("plain", 18): 20.1, ("plain", 34): 19.99}, ("not decided", "remains, smaller")),  # one
         ({("plain", 18): 60, ("plain", 34): 90}, ("remains, smaller", "remains")),
         ({("plain", 18): None, ("plain", 34): None}, ("both fail", "remains")),
         ({("plain", 34): None}, ("remains", "remains")),  # diverged: 100 %

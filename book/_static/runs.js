@@ -147,7 +147,8 @@
         label(toX(tick), bottom + 16, number(tick), { "text-anchor": "middle" });
       }
     } else {
-      label((MARGIN.left + right) / 2, HEIGHT / 2, "Choose rows of the table below", { "text-anchor": "middle" });
+      const reason = chosen.size ? "There is no point to draw" : "Choose rows of the table below";
+      label((MARGIN.left + right) / 2, HEIGHT / 2, reason, { "text-anchor": "middle" });
     }
     label((MARGIN.left + right) / 2, HEIGHT - 6, "iteration", { "text-anchor": "middle" });
     label(-bottom / 2, 13, name, { "text-anchor": "middle", transform: "rotate(-90)" });
