@@ -137,7 +137,7 @@ def _chain(axes: plt.Axes, column: int, rows: dict[int, str], colour: str, start
 
 def _reach(text: str) -> float:
     """Half the height of what stands for ``text``, in rows."""
-    return 0.2 if text in OPERATIONS else 0.31
+    return 0.2 if text in OPERATIONS else 0.33
 
 
 def _arrow(axes: plt.Axes, start: tuple, end: tuple, colour: str) -> None:
