@@ -56,8 +56,8 @@ STYLE = """
 .printed-title .name { font-size: 30pt; font-weight: 600; line-height: 1.15; }
 .bd-article > section.chapter, .printed-contents { break-before: page; }
 .one-line :is(th, td) { white-space: nowrap; }
-.printed-contents p { display: flex; gap: 1em; margin: 0.25em 0; }
-.printed-contents p.part { margin-top: 1em; font-weight: 600; }
+.printed-contents p { display: flex; gap: 1em; margin: 0.1em 0; }
+.printed-contents p.part { margin-top: 0.8em; font-weight: 600; }
 .printed-contents .page-number { margin-left: auto; font-variant-numeric: tabular-nums; }
 """
 

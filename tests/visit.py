@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from axe_playwright_python.sync_playwright import Axe
 
 GRAVE = ("serious", "critical")  # impacts of axe-core
-COLOURS = "color-contrast"  # the one rule on colours, and the slowest
+AXE = Axe().axe_script
+COLOURS = {"runOnly": ["color-contrast"]}  # by far the slowest rule
+NOT_COLOURS = {"rules": {"color-contrast": {"enabled": False}}}
 # Coloured as what is around or above them.
 ALIKE = ("mjx-container", "tbody tr:nth-child(n+4)", "li:nth-child(n+4)", "dl.py ~ dl.py")
 COMPRESSED = ("text/", "javascript", "json", "svg")  # what hosts compress
@@ -58,9 +60,10 @@ def visit(browser, site: str, name: str) -> Visit:
     )
     page.goto(site + name, wait_until="load")
     page.evaluate(RENDERED)
-    seen.violations["light"] = _violations(page, COLOURS, enabled=False) + _bad_colours(page)
+    page.evaluate(AXE)
+    seen.violations["light"] = _violations(page, NOT_COLOURS) + _violations(page, COLOURS, ALIKE)
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    seen.violations["dark"] = _bad_colours(page)  # nothing else depends on the theme
+    seen.violations["dark"] = _violations(page, COLOURS, ALIKE)  # all that depends on the theme
     page.set_viewport_size(PHONE)
     seen.too_wide = page.evaluate(TOO_WIDE)
     seen.formulae = page.locator(".math").count()
@@ -73,22 +76,16 @@ def visit(browser, site: str, name: str) -> Visit:
     return seen
 
 
-def _bad_colours(page) -> list[str]:
-    return _violations(page, COLOURS, enabled=True, exclude=ALIKE)
-
-
-def _violations(page, rule: str, enabled: bool, exclude: Sequence[str] = ()) -> list[str]:
-    """Grave violations of one rule of axe-core, if ``enabled``, or of all others: what and where.
-
-    What the selectors of ``exclude`` match is left out.
-    """
-    options = {
+def _violations(page, rules: dict, exclude: Sequence[str] = ()) -> list[str]:
+    """Grave violations of some of axe-core's rules, but for what ``exclude`` selects."""
+    options = rules | {
         "resultTypes": ["violations"],
         "preload": False,  # style sheets, which it would look for at wrong addresses
-        **({"runOnly": [rule]} if enabled else {"rules": {rule: {"enabled": False}}}),
     }
     context = {"exclude": [[selector] for selector in exclude]}
-    found = Axe().run(page, context=context, options=options).response["violations"]
+    found = page.evaluate(
+        "async (given) => (await axe.run(...given)).violations", [context, options]
+    )
     return [
         f"{rule['id']}: {node['target']} {node['html'][:200]}"
         for rule in found
