@@ -6,11 +6,11 @@ KILLS ?= 50
 PORT ?= 8000
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-NOTEBOOKS := train block fig2 reproduction speed highway containment data_size gates multiplication gradients shortcut
+NOTEBOOKS := train summary claims block fig2 reproduction speed highway containment data_size gates multiplication gradients shortcut depth objections
 # Hooks find their tools in the environment. One that mends a file fails; run again, it passes.
 HOOKS := PATH="$$(cd $(BIN) && pwd):$$PATH" pre-commit run
 
-.PHONY: help setup reproduce book serve test lint records highway measurements notebooks benchmark killing clean
+.PHONY: help setup reproduce book pdf serve test lint records highway depth measurements notebooks benchmark killing clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -30,6 +30,9 @@ book: setup  ## render the committed notebooks into _build/html, without trainin
 	@$(BIN)/jupyter-book build --all -n -W --keep-going -q .
 	@echo "the book: _build/html/index.html"
 
+pdf: book  ## print the whole book into _build/resnet-study.pdf; needs Chromium or Chrome
+	@$(BIN)/resnet-study pdf
+
 serve: setup  ## show the rendered book at http://localhost:8000 (PORT=8000)
 	@test -f _build/html/index.html || { echo "there is no book yet: make book" >&2; exit 1; }
 	$(BIN)/python -m http.server --bind localhost --directory _build/html $(PORT)
@@ -48,14 +51,21 @@ highway: setup  ## train what is missing of the Highway experiments, the full gr
 	  'highway tiny-imagenet-20' 'data-size tiny-imagenet-20'; do set -- $$grid; \
 	  $(BIN)/resnet-study run --experiment $$1 --recipe $$2 --device cpu || exit 1; done
 
+depth: setup  ## train what is missing of the experiments on depth and on objections: an hour
+	@for grid in 'depth digits' 'thousand-layers digits-narrow' 'objections digits'; do \
+	  set -- $$grid; \
+	  $(BIN)/resnet-study run --experiment $$1 --recipe $$2 --device cpu || exit 1; done
+
 measurements: setup  ## look inside networks where that is not recorded (data/measurements)
 	@$(BIN)/resnet-study measure
 
 notebooks: setup  ## execute the committed notebooks again, from the committed records
 	@$(HOOKS) --files notebooks/* >/dev/null || $(HOOKS) --files notebooks/*
 	@for name in $(NOTEBOOKS); do \
-	  $(BIN)/resnet-study execute notebooks/$$name.ipynb _build/executed/$$name.ipynb && \
+	  $(BIN)/resnet-study execute notebooks/$$name.ipynb _build/executed/$$name.ipynb \
+	    --log data/executions.json && \
 	  mv _build/executed/$$name.ipynb notebooks/ || exit 1; done
+	@$(BIN)/resnet-study readme
 	@$(HOOKS) --files notebooks/* >/dev/null || $(HOOKS) --files notebooks/*
 
 benchmark: setup  ## compare the training loop with stock ones (DATA_DIR=: on pictures too)

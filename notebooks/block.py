@@ -17,7 +17,7 @@
 import pandas as pd
 from myst_nb import glue
 
-from resnet_study import architecture, block_diagrams, plots, tables
+from resnet_study import architecture, block_diagrams, plots, sources
 
 plots.use_style()
 
@@ -70,8 +70,7 @@ plots.use_style()
 # ```
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-blocks", "caption": "A plain, a residual and a Highway block of 64 channels, drawn from the blocks of the library. Blue: the branch F; orange: the shortcut, here the identity; green: the gate T."}, "image": {"alt": "Three diagrams from input x at the top to output y at the bottom. Plain: 3×3 convolution, BN, ReLU, 3×3 convolution, BN, ReLU. Residual: the same, and a line from x around these layers to an addition before the last ReLU. Highway: in addition a gate, a 3×3 convolution with bias and a sigmoid, whose value T multiplies the branch and 1 − T the line, before the two are added."}}
-block_diagrams.same_shape()
-plots.plt.show()
+sources.figure(block_diagrams.same_shape(), None, [])
 
 # %% [markdown]
 # While the shape stays the same, $s(x) = x$. The three then differ in what they do when $F$ puts out 0: a plain block
@@ -92,8 +91,7 @@ plots.plt.show()
 # places; **C** is a projection in every block. This book has A unless it says otherwise: it alone has no parameters.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-shortcuts", "caption": "Residual blocks that make 128 channels of half the resolution out of 64, with shortcut A and with shortcut B; colours as above."}, "image": {"alt": "Two diagrams of residual blocks whose first convolution has stride 2. On the line around the branch stands, left, one box: stride 2, pad with zeros; right, two boxes: 1×1 convolution with 128 channels and stride 2, and BN."}}
-block_diagrams.new_shape()
-plots.plt.show()
+sources.figure(block_diagrams.new_shape(), None, [])
 
 # %% [markdown]
 # ## In the library
@@ -131,7 +129,7 @@ plots.plt.show()
 # layout for ImageNet, 1,000 classes at 224×224 pixels; smaller images get a smaller stem, and narrower stages.
 
 # %% tags=["hide-input"]
-tables.show(architecture.layout())
+sources.table(architecture.layout(), "Layers of the nets of Fig. 2, for ImageNet", [])
 
 # %% [markdown]
 # A net is named for the number of its layers with weights, one each in stem and classifier and two in a block;
@@ -145,7 +143,7 @@ tables.show(architecture.layout())
 
 # %% tags=["hide-input"]
 costs = architecture.costs()
-tables.show(
+sources.table(
     pd.DataFrame(
         {
             "network": costs.network,
@@ -155,10 +153,12 @@ tables.show(
             "multiply-adds": costs.multiply_adds.map("{:,}".format),
             "beside plain ": costs.extra_multiply_adds.map("{:+.1f} %".format),
         }
-    )
+    ),
+    "Size and cost of the nets, for ImageNet",
+    [],
 )
 
-# %% tags=["remove-cell"]
+# %% tags=["hide-cell"]
 for depth in architecture.DEPTHS:
     nets = costs[costs.depth == depth].set_index(["family", "variant"])
     plain, shortcut_a = nets.loc[("plain", "")], nets.loc[("residual", "shortcut A")]
@@ -173,6 +173,7 @@ for depth in architecture.DEPTHS:
     for kernel in (1, 3):
         gated = nets.loc[("highway", f"shortcut A, {kernel}×{kernel} gates")]
         glue(f"extra_gates_{kernel}_{depth}", float(gated.extra_parameters), display=False)
+sources.numbers([])
 
 # %% [markdown]
 # Plain-18 and ResNet-18 with shortcut A have {glue:text}`same_18` number of parameters and of multiply-adds, and

@@ -29,7 +29,7 @@ from myst_nb import glue
 from torch import nn
 from torch.nn import functional as F
 
-from resnet_study import highway_plots, paths, plots, tables
+from resnet_study import highway_plots, paths, plots, sources, tables
 from resnet_study.data import load_data
 from resnet_study.effects import (
     containment_gaps,
@@ -211,7 +211,7 @@ proof = pd.DataFrame(
     }
     for (depth, shortcut), error in errors.items()
 )
-tables.show(proof)
+sources.table(proof, "Logits of the Highway net that is made, against the ResNet's", [])
 
 # %% [markdown]
 # Each ½ matters. If the gate of a single block of the 34-layer net opens from ½ to 0.51, the function
@@ -227,7 +227,8 @@ def error_without_half(block, transform=0.51):
 
 
 altered = {block: error_without_half(block) for block in ("stage1.1", "stage2.1", "stage4.3")}
-tables.show(pd.DataFrame([{block: f"{error:.1g}" for block, error in altered.items()}]))
+changed = pd.DataFrame([{block: f"{error:.1g}" for block, error in altered.items()}])
+sources.table(changed, "Relative error with the gate of one block at 0.51", [])
 
 # %% [markdown]
 # ## Gates of their own come close, and never arrive
@@ -251,16 +252,16 @@ limits = pd.DataFrame(
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-limit", "caption": "Relative error of uncoupled Highway nets with T = C = σ(b) on the weights of a residual net, against the bias b; logarithmic. Dotted: e^(−b)."}, "image": {"alt": "Relative error against gate bias from 0 to 20, on a logarithmic axis. The lines of the 18- and the 34-layer net are straight from a bias of about 4 on and run parallel to the dotted line of e to the power of minus b."}}
 drawn = limits.assign(error=limits.error.map("{:.3g}".format).astype(float))  # no rounding noise
-highway_plots.limit(drawn)
-plots.plt.show()
+sources.figure(highway_plots.limit(drawn), drawn, [])
 
-# %% tags=["remove-cell"]
+# %% tags=["hide-cell"]
 for depth, points in limits[limits.bias >= 8].groupby("depth"):
     steps = points.error.map(math.log).diff() / points.bias.diff()
     glue(f"rate_{depth}", f"{steps.mean():.2f}".replace("-", "−"), display=False)
 equal = all(error < 1e-9 for error in errors.values())
 glue("equal_everywhere", "all equal" if equal else "not all equal", display=False)
 glue("worst_proof", bound(max(errors.values())), display=False)
+sources.numbers([])
 
 # %% [markdown]
 # From a bias of 8 on the logarithm of the error changes by {glue:text}`rate_18` (18 layers) and
@@ -278,11 +279,13 @@ glue("worst_proof", bound(max(errors.values())), display=False)
 
 # %%
 distances = negative_part(resnets[18, "A"], images)
-tables.show(pd.DataFrame([{name: f"{value:.2f}" for name, value in distances.items()}]))
+shown = pd.DataFrame([{name: f"{value:.2f}" for name, value in distances.items()}])
+sources.table(shown, "Relative distance of each block's branch from any that is never negative", [])
 
-# %% tags=["remove-cell"]
+# %% tags=["hide-cell"]
 glue("nearest", min(distances.values()), display=False)
 glue("farthest", max(distances.values()), display=False)
+sources.numbers([])
 
 # %% [markdown]
 # Every block is {glue:text}`nearest:.2f` to {glue:text}`farthest:.2f` of its own size away from the
@@ -326,7 +329,7 @@ ratios = gradients(contain(small_resnet(34))) / gradients(small_resnet(34))
 parts = [*highway_blocks(highways[34, "A"]), "classifier"]
 powers = [f"2^{power:.2f}".replace("-", "−") for power in ratios.log2().tolist()]
 shown = pd.DataFrame({"part": parts, "gradient, contained / residual": powers})
-tables.show(shown[::4])  # every fourth
+sources.table(shown[::4], "Gradients of the contained net over the ResNet's, every fourth", [])
 
 # %% [markdown]
 # So with rates that undo this, $4^{-l}$ times the usual one for $\gamma'$ and $\beta'$, $4^L$ times for
@@ -354,11 +357,13 @@ for depth in (18, 34):
         rows.append({"layers": depth, "rates": title, "error": error})
 trained = pd.DataFrame(rows)
 shown = trained.error.map(bound)
-tables.show(trained.drop(columns="error").assign(**{"relative error after 5 steps": shown}))
+shown = trained.drop(columns="error").assign(**{"relative error after 5 steps": shown})
+sources.table(shown, "Trained with one rate for all, and with matched rates", [])
 
-# %% tags=["remove-cell"]
+# %% tags=["hide-cell"]
 same = (trained[trained.rates == "matched"].error < 1e-9).all()
 glue("matched_training", "the same" if same else "not the same", display=False)
+sources.numbers([])
 
 # %% [markdown]
 # With matched rates the two trainings are {glue:text}`matched_training`, to rounding. What separates
@@ -384,11 +389,11 @@ curves["arm"] = [arms[pair] for pair in zip(curves.family, curves.start, strict=
 Markdown(tables.coverage(EXPERIMENTS["containment"], recipe, folder, gpu=False))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-contained", "caption": "ResNets, Highway nets with gates of bias 0 and drawn weights, and Highway nets that start as the ResNet's function. Thin lines: training error; bold lines: validation error. Lines are means over seeds, bands reach from the lowest seed to the highest; the axis is logarithmic and shows no error of 0."}, "image": {"alt": "Error against iteration on a logarithmic axis, 18 layers left and 34 layers right, with lines of a ResNet, of a Highway net with drawn weights and of a Highway net that started as the ResNet's function. The table below has where they end."}}
-highway_plots.contained_curves(curves)
-plots.plt.show()
+columns = ["arm", "depth", "seed", "iteration", "training_error", "validation_error"]
+sources.figure(highway_plots.contained_curves(curves), curves[columns], records)
 
 # %% tags=["hide-input"]
-tables.show(tables.arms(runs))
+sources.table(tables.arms(runs), "Final errors, all of them", records)
 
 # %% [markdown]
 # Final errors are those of the last epoch: mean ± standard deviation over n seeds. The gaps are paired
@@ -398,12 +403,12 @@ tables.show(tables.arms(runs))
 
 # %% tags=["hide-input"]
 gaps = {name: containment_gaps(runs, half, f"{name}_error") for name in ("training", "validation")}
-tables.show(tables.containment_gaps(gaps["training"]))
+sources.table(tables.containment_gaps(gaps["training"]), "Gaps in training error", records)
 
 # %% tags=["hide-input"]
-tables.show(tables.containment_gaps(gaps["validation"]))
+sources.table(tables.containment_gaps(gaps["validation"]), "Gaps in validation error", records)
 
-# %% tags=["remove-cell"]
+# %% tags=["hide-cell"]
 WORDS = {
     "higher": "higher than",
     "lower": "lower than",
@@ -435,6 +440,7 @@ if len(inside):
     glue("transform_end", f"{ends.min():.2f} to {ends.max():.2f}", display=False)
 else:
     glue("transform_end", "not recorded yet", display=False)
+sources.numbers(records)
 
 # %% [markdown]
 # With {glue:text}`n` of {glue:text}`planned` seeds in each arm: the training error of the Highway net that
@@ -460,9 +466,10 @@ else:
 # is lower than the ResNet's at 18 and at 34 layers, refuted if it is higher, each family at its best rate
 # of those trained. Equal errors would leave it undecided, which is as much as seeds can say.
 
-# %% tags=["remove-cell"]
+# %% tags=["hide-cell"]
+published = EXPERIMENTS["highway"].records(folder, recipe)
 compared = {
-    PUBLISHED: load_runs(EXPERIMENTS["highway"].records(folder, recipe)),
+    PUBLISHED: load_runs(published),
     half: runs,
 }
 verdicts, rows = {}, []
@@ -485,9 +492,12 @@ for gates, table in compared.items():
             glue_gap(f"c7_{depth}", value)
 glue("c7_verdict", verdicts[PUBLISHED], display=False)
 glue("c7_half_verdict", verdicts[half], display=False)
+sources.numbers([*published, *records])
 
 # %% tags=["hide-input"]
-tables.show(pd.DataFrame(rows))
+sources.table(
+    pd.DataFrame(rows), "Highway nets against ResNets in training error", [*published, *records]
+)
 
 # %% [markdown]
 # The second part of C7 is **{glue:text}`c7_verdict`** on this task; with 1×1 gates of bias 0,

@@ -46,7 +46,7 @@
 from IPython.display import Markdown
 from myst_nb import glue
 
-from resnet_study import comparison_plots, paths, plots, tables
+from resnet_study import comparison_plots, paths, plots, sources, tables
 from resnet_study.effects import data_size, overall
 from resnet_study.experiments import EXPERIMENTS, FRACTIONS, parse_seeds
 from resnet_study.recipes import get_recipe
@@ -65,9 +65,10 @@ records = experiment.records(paths.ROOT / runs_dir, recipe, parse_seeds(seeds))
 runs = load_runs(records)
 pictures = experiment.records(recipe="tiny-imagenet-20")
 picture_runs = load_runs(pictures)
-full_runs = load_runs(experiment.recorded(recipe="tiny-imagenet"))
+full = experiment.recorded(recipe="tiny-imagenet")
+full_runs = load_runs(full)
 
-# %% tags=["remove-cell"]
+# %% tags=["hide-cell"]
 scales = {
     "": (recipe, runs),
     "pictures_": ("tiny-imagenet-20", picture_runs),
@@ -135,6 +136,7 @@ for prefix, found in sizes.items():
         facts[f"{prefix}{split}_ends"] = at_ends(found, split)
 for name, value in facts.items():
     glue(name, value, display=False)
+sources.numbers([*records, *pictures, *full])
 
 # %% [markdown]
 # ## Digits
@@ -147,27 +149,30 @@ Markdown(tables.coverage(experiment, recipe, paths.ROOT / runs_dir, parse_seeds(
 # every training takes {glue:text}`iterations` iterations. The gates are 3×3, as published, with three biases.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-data-errors", "caption": "Final errors on the digits against the share of the training images, 18 layers, equal iterations. Points: means over seeds; bars: from the lowest seed to the highest. Axes are logarithmic above 1 %."}, "image": {"alt": "Two panels of final error against the share of training images on a logarithmic axis, training error left and validation error right, with a line for the residual net and one for the Highway net with each gate bias."}}
-comparison_plots.errors_by_fraction(runs)
-plots.plt.show()
+sources.figure(comparison_plots.errors_by_fraction(runs), sources.ends(runs), records)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-data-gaps", "caption": "The gap Highway − ResNet on the digits against the share of the training images, in points: means over paired seeds with 95 % intervals. The line at zero is the ResNet. Points are set apart sideways to be seen."}, "image": {"alt": "Two panels of the gap between Highway and residual nets against the share of training images on a logarithmic axis, training error left and validation error right, with a line and intervals for each gate bias, and a line at zero."}}
-comparison_plots.gaps_by_fraction(sizes[""])
-plots.plt.show()
+figure = comparison_plots.gaps_by_fraction(sizes[""])
+sources.figure(figure, comparison_plots.gap_points(sizes[""]), records)
 
 # %% tags=["hide-input"]
-tables.show(tables.data_size_gaps(sizes[""]))
+sources.table(
+    tables.data_size_gaps(sizes[""]), "Highway − ResNet by the amount of data, digits", records
+)
 
 # %% [markdown]
 # Slopes of the two gaps in points a decade, which is ten times the data, and what the rule makes of them. A negative slope is a gap that falls as data grow:
 
 # %% tags=["hide-input"]
-tables.show(tables.data_size_slopes(sizes[""], FRACTIONS))
+sources.table(
+    tables.data_size_slopes(sizes[""], FRACTIONS), "What the gaps do as data grow, digits", records
+)
 
 # %% [markdown]
 # All networks with their sizes and errors, mean ± standard deviation over n seeds:
 
 # %% tags=["hide-cell"]
-tables.show(tables.arms(runs))
+sources.table(tables.arms(runs), "All arms on the digits", records)
 
 # %% [markdown]
 # ## Pictures: twenty classes of Tiny ImageNet
@@ -181,22 +186,27 @@ Markdown(tables.coverage(experiment, "tiny-imagenet-20", gpu=False))
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-data-errors-pictures", "caption": "Final errors on twenty classes of Tiny ImageNet against the share of the training images, 18 layers, equal iterations, as far as they are recorded. Points: means over seeds; bars: from the lowest seed to the highest."}, "image": {"alt": "Two panels of final error on pictures against the share of training images on a logarithmic axis, training error left and validation error right, with a line for the residual and one for the Highway net."}}
 compared = "highway" in set(picture_runs.family)
 if compared:
-    comparison_plots.errors_by_fraction(picture_runs, logarithmic=False)
-    plots.plt.show()
+    figure = comparison_plots.errors_by_fraction(picture_runs, logarithmic=False)
+    sources.figure(figure, sources.ends(picture_runs), pictures)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-data-gaps-pictures", "caption": "The gap Highway − ResNet on twenty classes of Tiny ImageNet against the share of the training images, in points: means over paired seeds with 95 % intervals, as far as they are recorded. The line at zero is the ResNet."}, "image": {"alt": "Two panels of the gap between Highway and residual nets on pictures against the share of training images on a logarithmic axis, training error left and validation error right, with intervals, and a line at zero."}}
 if compared:
-    comparison_plots.gaps_by_fraction(sizes["pictures_"])
-    plots.plt.show()
+    figure = comparison_plots.gaps_by_fraction(sizes["pictures_"])
+    sources.figure(figure, comparison_plots.gap_points(sizes["pictures_"]), pictures)
 
 # %% tags=["hide-input"]
-tables.show(tables.data_size_gaps(sizes["pictures_"])) if compared else None
+if compared:
+    gaps = tables.data_size_gaps(sizes["pictures_"])
+    sources.table(gaps, "Highway − ResNet by the amount of data, twenty classes", pictures)
 
 # %% tags=["hide-input"]
-tables.show(tables.data_size_slopes(sizes["pictures_"], FRACTIONS)) if compared else None
+if compared:
+    slopes = tables.data_size_slopes(sizes["pictures_"], FRACTIONS)
+    sources.table(slopes, "What the gaps do as data grow, twenty classes", pictures)
 
 # %% tags=["hide-cell"]
-tables.show(tables.arms(picture_runs)) if compared else None
+if compared:
+    sources.table(tables.arms(picture_runs), "All arms on twenty classes", pictures)
 
 # %% [markdown]
 # ## Tiny ImageNet in full
@@ -205,7 +215,9 @@ tables.show(tables.arms(picture_runs)) if compared else None
 Markdown(tables.coverage(experiment, "tiny-imagenet"))
 
 # %% tags=["remove-input"]
-tables.show(tables.data_size_slopes(sizes["full_"], FRACTIONS)) if sizes["full_"] else None
+if sizes["full_"]:
+    slopes = tables.data_size_slopes(sizes["full_"], FRACTIONS)
+    sources.table(slopes, "What the gaps do as data grow, Tiny ImageNet", full)
 
 # %% [markdown]
 # ## Beside the literature

@@ -26,10 +26,10 @@ import pandas as pd
 from IPython.display import Markdown
 from myst_nb import glue
 
-from resnet_study import paths, plots, tables
+from resnet_study import paths, plots, sources, tables
 from resnet_study.effects import FIG2_EFFECTS, verdict
 from resnet_study.experiments import EXPERIMENTS, parse_seeds
-from resnet_study.paper import beside_table_2, final_paper_errors, load_paper_curves
+from resnet_study.paper import CURVES, beside_table_2, final_paper_errors, load_paper_curves
 from resnet_study.records import load_curves, load_runs, read_record
 
 plots.use_style()
@@ -63,24 +63,25 @@ paper = load_paper_curves()
 # %% tags=["remove-input"]
 Markdown(tables.coverage(EXPERIMENTS["fig2"], "tiny-imagenet"))
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Above, plain and residual nets on Tiny ImageNet; below, the paper's on ImageNet, digitised. Thin lines: training error on augmented images; bold lines: validation error on centre crops. Ours are means over seeds, bands reach from the lowest seed to the highest."}, "image": {"alt": "Four panels of error against iteration, plain nets left and residual nets right, ours on Tiny ImageNet above and the paper's on ImageNet below."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-full", "caption": "Above, plain and residual nets on Tiny ImageNet; below, the paper's on ImageNet, digitised. Thin lines: training error on augmented images; bold lines: validation error on centre crops. Ours are means over seeds, bands reach from the lowest seed to the highest."}, "image": {"alt": "Four panels of error against iteration, plain nets left and residual nets right, ours on Tiny ImageNet above and the paper's on ImageNet below."}}
 if full:
-    ours = plots.long_curves(load_curves(full))
-    plots.fig2({"on Tiny ImageNet": ours, "on ImageNet": paper})
-    plots.plt.show()
+    shown = {"on Tiny ImageNet": plots.long_curves(load_curves(full)), "on ImageNet": paper}
+    sources.figure(plots.fig2(shown), shown, [*full, CURVES])
 
 # %% tags=["remove-input"]
-tables.show(tables.final_errors(full_runs)) if full else None
+if full:
+    sources.table(tables.final_errors(full_runs), "Final errors on Tiny ImageNet", full)
 
 # %% tags=["remove-input"]
-tables.show(tables.effects(full_runs)) if full else None
+if full:
+    sources.table(tables.effects(full_runs), "Gaps on Tiny ImageNet", full)
 
 # %% [markdown]
 # ## Digits: the five-minute version
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-ours", "caption": "Plain and residual nets on the digits data. Thin lines: training error, running over each epoch's augmented batches; bold lines: validation error. Lines are means over seeds, bands reach from the lowest seed to the highest."}, "image": {"alt": "Two panels of error against iteration. Left, plain nets: the lines of the 34-layer net end far above those of the 18-layer net, in training as in validation. Right, residual nets: the lines of both depths fall fast and end almost on each other."}}
-plots.fig2({"": plots.long_curves(curves)})
-plots.plt.show()
+shown = plots.long_curves(curves)
+sources.figure(plots.fig2({"": shown}), shown, records)
 
 # %% [markdown]
 # A gap that shows in training error as in validation error is no overfitting: the deeper plain net
@@ -94,7 +95,7 @@ plots.plt.show()
 # was seen; *training, clean* is measured afterwards on the training images as they are.
 
 # %% tags=["hide-input"]
-tables.show(tables.final_errors(runs))
+sources.table(tables.final_errors(runs), "Final errors on the digits", records)
 
 # %% [markdown]
 # Networks of the same depth have the same number of parameters, because shortcut A has none;
@@ -110,9 +111,9 @@ tables.show(tables.final_errors(runs))
 # of them: a verdict on a gap close to zero is a weak one.
 
 # %% tags=["hide-input"]
-tables.show(tables.effects(runs))
+sources.table(tables.effects(runs), "Gaps on the digits, and verdicts", records)
 
-# %% tags=["remove-cell"]
+# %% tags=["hide-cell"]
 scales = {"": runs, "pictures_": picture_runs, "full_": full_runs}
 for prefix, table in scales.items():
     for effect in FIG2_EFFECTS:
@@ -143,6 +144,7 @@ facts = {
 }
 for name, value in facts.items():
     glue(name, value, display=False)
+sources.numbers([*records, *pictures, *full, CURVES])
 
 # %% [markdown]
 # - **C4, the plain gap**: {glue:text}`plain_gap_training` points in training error
@@ -170,14 +172,14 @@ for name, value in facts.items():
 # These records are ours, in every copy of the book: `make reproduce` does not train them.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pictures", "caption": "Plain and residual nets on twenty classes of Tiny ImageNet. Thin lines: training error on augmented pictures; bold lines: validation error on centre crops. Lines are means over seeds, bands reach from the lowest seed to the highest."}, "image": {"alt": "Two panels of error against iteration on pictures. Left, plain nets: the 34-layer net learns far more slowly than the 18-layer net and ends far above it, in training as in validation. Right, residual nets: both depths fall together, and end much lower than the plain nets of their depth."}}
-plots.fig2({"": plots.long_curves(picture_curves)})
-plots.plt.show()
+shown = plots.long_curves(picture_curves)
+sources.figure(plots.fig2({"": shown}), shown, pictures)
 
 # %% tags=["hide-input"]
-tables.show(tables.final_errors(picture_runs))
+sources.table(tables.final_errors(picture_runs), "Final errors on twenty classes", pictures)
 
 # %% tags=["hide-input"]
-tables.show(tables.effects(picture_runs))
+sources.table(tables.effects(picture_runs), "Gaps on twenty classes, and verdicts", pictures)
 
 # %% [markdown]
 # - **C4**: the plain gap is {glue:text}`pictures_plain_gap_training` points in training error
@@ -208,8 +210,7 @@ tables.show(tables.effects(picture_runs))
 # from it, to about ±0.3 points, without the points at the two drops of the learning rate.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-paper", "caption": "The original on ImageNet: Fig. 4 of He et al. 2015, which is Fig. 2 of the post, digitised. Thin lines: training error; bold lines: validation error, centre crop. One training each, as far as the paper tells."}, "image": {"alt": "Two panels of ImageNet error against iteration, with three plateaus between two drops of the learning rate. Left, plain nets: the 34-layer lines lie above the 18-layer lines throughout, by less after each drop. Right, residual nets: the 34-layer lines lie below the 18-layer lines throughout."}}
-plots.fig2({"": paper})
-plots.plt.show()
+sources.figure(plots.fig2({"": paper}), paper, [CURVES])
 
 # %% [markdown]
 # On ImageNet the plain gap is one of a few points, not of tens, and it shrinks as the learning
@@ -217,7 +218,7 @@ plots.plt.show()
 # each drop, and the last of all.
 
 # %% tags=["hide-input"]
-tables.show(final_paper_errors(paper))
+sources.table(final_paper_errors(paper), "Errors of the paper on its plateaus", [CURVES])
 
 # %% [markdown]
 # These are centre-crop errors of what seem to be single trainings. They must not be set against the
@@ -231,7 +232,11 @@ tables.show(final_paper_errors(paper))
 
 # %% tags=["hide-input"]
 titles = {"": "digits", "pictures_": "20 classes of Tiny ImageNet", "full_": "Tiny ImageNet"}
-tables.show(beside_table_2({titles[prefix]: table for prefix, table in scales.items()}))
+sources.table(
+    beside_table_2({titles[prefix]: table for prefix, table in scales.items()}),
+    "Our final errors beside Table 2 of the paper",
+    [*records, *pictures, *full],
+)
 
 # %% [markdown]
 # What differs between the columns, besides the seeds (the paper seems to have trained each network
@@ -253,7 +258,11 @@ tables.show(beside_table_2({titles[prefix]: table for prefix, table in scales.it
 # expect at worst. [How fast](speed.ipynb) has measurements on an idle machine.
 
 # %% tags=["hide-input"]
-tables.show(tables.costs(pd.concat([full_runs, picture_runs, runs])))
+sources.table(
+    tables.costs(pd.concat([full_runs, picture_runs, runs])),
+    "What the runs of this chapter cost",
+    [*full, *pictures, *records],
+)
 
 # %% [markdown]
 # **The answer.** On digits and on pictures the degradation of plain nets is plain to see

@@ -24,7 +24,7 @@ import pandas as pd
 from IPython.display import Markdown
 from myst_nb import glue
 
-from resnet_study import highway_plots, paths, plots, tables
+from resnet_study import highway_plots, paths, plots, sources, tables
 from resnet_study.effects import gate_labels, sign
 from resnet_study.experiments import EXPERIMENTS, PUBLISHED
 from resnet_study.gate_statistics import summarise
@@ -59,11 +59,19 @@ summary = summarise(gates, lesions) if recorded else pd.DataFrame()
 if recorded:
     summary["bias_moved"] = summary.bias_end - summary.bias_start
 end = gates[gates.when == "end"] if recorded else gates
+files = list(runs.path)
+
+
+def shown(table, *values):
+    """The columns of a table of gates that a figure draws."""
+    place = ["depth", "gate_kernel", "gate_bias", "seed", "position"]
+    return table[[*place, *values]]
+
 
 # %% tags=["remove-input"]
 Markdown(tables.coverage(EXPERIMENTS["highway"], recipe, folder, gpu=False))
 
-# %% tags=["remove-cell"]
+# %% tags=["hide-cell"]
 NOTHING = "not recorded yet"
 planned = len(EXPERIMENTS["highway"].grids[recipe].seeds)
 counts = summary.groupby(["depth", "gate_kernel", "gate_bias"]).size() if recorded else []
@@ -75,6 +83,7 @@ images = int(gates.validation_images.iloc[0]) if recorded else None
 glue("validation_images", str(images) if recorded else NOTHING, display=False)
 glue("one_image", f"{100 / images:.2f}" if recorded else NOTHING, display=False)
 glue("chance", f"{(classes - 1) / (images - 1):.3f}" if recorded else NOTHING, display=False)
+sources.numbers(files)
 
 # %% [markdown]
 # There are {glue:text}`n_gates` kinds of nets here, with {glue:text}`n` of {glue:text}`planned` seeds
@@ -87,7 +96,8 @@ glue("chance", f"{(classes - 1) / (images - 1):.3f}" if recorded else NOTHING, d
 # with these final errors beside them.
 
 # %% tags=["hide-input"]
-tables.show(tables.arms(runs)) if len(runs) else None
+if len(runs):
+    sources.table(tables.arms(runs), "Final errors of the nets whose gates are shown", files)
 
 # %% [markdown]
 # ## How far gates open
@@ -98,8 +108,8 @@ tables.show(tables.arms(runs)) if len(runs) else None
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gates", "caption": "Mean of the transform gate T in each block, after training (solid) and before (dashed). 18 layers above, 34 below; gates of 1×1 left, 3×3 right. Dotted verticals: blocks that change shape."}, "image": {"alt": "Four panels of the mean of T against the block on a logarithmic axis, a line for each starting bias from 0 to minus 6. The dashed lines of the start lie in the order of the biases; the solid lines show where each block's gate ended. The table below has their means."}}
 if recorded:
     both = highway_plots.before_and_after(gates)
-    highway_plots.profiles(both, "transform", "mean of T", log=True)
-    plots.plt.show()
+    figure = highway_plots.profiles(both, "transform", "mean of T", log=True)
+    sources.figure(figure, shown(both, "when", "transform"), files)
 
 # %% [markdown]
 # A mean hides whether a gate is the same for all that it sees. {numref}`fig-gate-spread` has the standard
@@ -107,8 +117,8 @@ if recorded:
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gate-spread", "caption": "Standard deviation of T in each block over images, channels and positions, after training. Panels as above."}, "image": {"alt": "Four panels of the standard deviation of T after training against the block, a line for each starting bias. The table below has their means over the blocks."}}
 if recorded:
-    highway_plots.profiles(end, "deviation", "deviation of T")
-    plots.plt.show()
+    figure = highway_plots.profiles(end, "deviation", "deviation of T")
+    sources.figure(figure, shown(end, "deviation"), files)
 
 # %% [markdown]
 # In numbers, as means over the blocks of a net: mean over seeds [lowest, highest]. *Bias moved* is the
@@ -121,7 +131,10 @@ columns = {
     "deviation_end": "deviation after",
     "bias_moved": "bias moved",
 }
-tables.show(tables.gates(summary, columns)) if recorded else None
+if recorded:
+    sources.table(
+        tables.gates(summary, columns), "How far gates open: mean T over the blocks", files
+    )
 
 # %% [markdown]
 # ## Do they look at the class?
@@ -133,12 +146,15 @@ tables.show(tables.gates(summary, columns)) if recorded else None
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gate-classes", "caption": "Share of the variance of T over images that lies between classes, after training (solid) and before (dashed). Panels as above."}, "image": {"alt": "Four panels of the share of T's variance between classes against the block, from 0 to 1, a solid line after training and a dashed one before for each starting bias. The table below has their means over the blocks."}}
 if recorded:
-    highway_plots.profiles(both, "class_share", "share between classes")
-    plots.plt.show()
+    figure = highway_plots.profiles(both, "class_share", "share between classes")
+    sources.figure(figure, shown(both, "when", "class_share"), files)
 
 # %% tags=["hide-input"]
 columns = {"class_share_start": "share before", "class_share_end": "share after"}
-tables.show(tables.gates(summary, columns)) if recorded else None
+if recorded:
+    sources.table(
+        tables.gates(summary, columns), "Share of the variance of T between classes", files
+    )
 
 # %% [markdown]
 # ## How much is carried through
@@ -150,8 +166,8 @@ tables.show(tables.gates(summary, columns)) if recorded else None
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-carry", "caption": "Carry product up to each block, after training (solid) and before (dashed); logarithmic. Crosses: (1 − σ(b)) to the power of the number of blocks, of constant gates. Panels as above."}, "image": {"alt": "Four panels of the carry product against the block on a logarithmic axis. All lines fall from left to right, the steeper the higher the starting bias; crosses at the right mark what constant gates would give. The table below has the products of all blocks."}}
 if recorded:
-    highway_plots.carry_products(gates)
-    plots.plt.show()
+    figure = highway_plots.carry_products(gates)
+    sources.figure(figure, shown(gates, "when", "carry_product"), files)
 
 # %% tags=["hide-input"]
 columns = {
@@ -159,7 +175,8 @@ columns = {
     "carry_product_start": "before",
     "carry_product_end": "after",
 }
-tables.show(tables.gates(summary, columns)) if recorded else None
+if recorded:
+    sources.table(tables.gates(summary, columns), "Carry product of all blocks", files)
 
 # %% [markdown]
 # A residual net has the factor 1 at every depth. The product is no measure of how well a net trains,
@@ -181,8 +198,8 @@ if recorded:
         value_name="points",
     )
     cost["line"] = pd.Categorical(cost.variable.map(parts), list(parts.values()))
-    highway_plots.profiles(cost, "points", "cost of a lesion (points)")
-    plots.plt.show()
+    figure = highway_plots.profiles(cost, "points", "cost of a lesion (points)")
+    sources.figure(figure, shown(lesions, *parts), files)
 
 # %% [markdown]
 # The worst lesion of each net, in points of validation error, and the share of its blocks that cost nothing
@@ -194,9 +211,10 @@ columns = {
     "worst_recalibrated": "the same, recalibrated",
     "harmless": "share of blocks without cost",
 }
-tables.show(tables.gates(summary, columns)) if recorded else None
+if recorded:
+    sources.table(tables.gates(summary, columns), "The worst lesion of each net", files)
 
-# %% tags=["remove-cell"]
+# %% tags=["hide-cell"]
 WORDS = {"higher": "opened", "lower": "closed", "undecided": "did not decidedly move"}
 CARRIES = {"higher": "rose", "lower": "fell", "undecided": "did not decidedly change"}
 READS = {"higher": "more", "lower": "less", "undecided": "not decidedly more or less"}
@@ -239,6 +257,7 @@ for depth in (18, 34):
 reshaping = summary.worst.isin(["stage2.1", "stage3.1", "stage4.1"]) if recorded else []
 glue("worst_reshaping", int(sum(reshaping)), display=False)
 glue("n_nets", len(summary), display=False)
+sources.numbers(files)
 
 # %% [markdown]
 # Of the {glue:text}`n_nets` nets {glue:text}`worst_reshaping` have their worst lesion in a block that

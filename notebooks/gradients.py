@@ -38,10 +38,10 @@ import pandas as pd
 from IPython.display import Markdown
 from myst_nb import glue
 
-from resnet_study import anatomy, anatomy_plots, paths, plots, tables
+from resnet_study import anatomy, anatomy_plots, paths, plots, sources, tables
 from resnet_study.measurements import MEASUREMENTS
 from resnet_study.multiplication import reading
-from resnet_study.statistics import estimate, paired_difference
+from resnet_study.statistics import estimate
 
 plots.use_style()
 
@@ -53,9 +53,14 @@ measurements_dir: str = (
 # %% tags=["remove-cell"]
 folder = paths.ROOT / measurements_dir
 watched = [m for name, m in MEASUREMENTS.items() if name.startswith("anatomy-")]
-found = [(m.settings, m.tables(folder)) for m in watched if m.state(folder) == "recorded"]
+recorded = [m for m in watched if m.state(folder) == "recorded"]
+found = [(m.settings, m.tables(folder)) for m in recorded]
+files = [m.path(folder) for m in recorded]
+normalised = [m.path(folder) for m in recorded if m.settings["normalisation"] == "batch"]
 grown, norms = anatomy.load(found, "growth"), anatomy.load(found, "norms")
 errors, correlations = anatomy.load(found, "curve"), anatomy.load(found, "shattering")
+
+# %% tags=["hide-cell"]
 epoch, end = 23, int(grown.iteration.max())
 moments = [0, 10, epoch, end]
 
@@ -75,17 +80,10 @@ def times(measured):
     return f"{10**measured.mean:.3g}".replace("-", "−")
 
 
-plain_34 = {moment: total(moment, **net("plain", 34)) for moment in anatomy.MOMENTS}
-readings = [reading(measured) for measured in plain_34.values()]
-gaps = {
-    normalisation: paired_difference(
-        anatomy.decades(grown, 0, **net("residual", 34, normalisation)).abs(),
-        anatomy.decades(grown, 0, **net("plain", 34, normalisation)).abs(),
-    )
-    for normalisation in ("batch", "none")
-}
-glue("c2_verdict", anatomy.verdict_c2(readings), display=False)
-glue("c3_verdict", anatomy.verdict_c3(gaps), display=False)
+c2, plain_34 = anatomy.decide_c2(grown)
+c3, gaps = anatomy.decide_c3(grown)
+glue("c2_verdict", c2, display=False)
+glue("c3_verdict", c3, display=False)
 for name, gap in gaps.items():
     glue(f"c3_gap_{name}", tables.mean_and_interval(gap), display=False)
     glue(f"c3_n_{name}", gap.n, display=False)
@@ -129,6 +127,7 @@ for when in ("start", "end"):
                 f"{value.mean:.2f}".replace("-", "−"),
                 display=False,
             )
+sources.numbers(files)
 
 # %% tags=["remove-input"]
 missing = [m.name for m in watched if m.state(folder) != "recorded"]
@@ -139,8 +138,7 @@ Markdown(f"**{len(found)} of {len(watched)} trainings are watched and recorded.*
 # ## From the first step to the last
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gradient-growth", "caption": "Gradient at the stem over that at the last block, in decades, against the iteration (0 is before the first step). Solid: plain nets, dashed: ResNets; colours are depths. Lines are means over three seeds, bands reach from the lowest to the highest. Grey: in bounds. Left with batch normalisation, right without; the axes differ."}, "image": {"alt": "Two panels of decades against the iteration on a logarithmic axis. Left, with batch normalisation, the lines of plain nets start high, the deeper the higher, and fall within the first ten iterations; the lines of residual nets start lower. Right, the nets without batch normalisation. The table below has the numbers."}}
-anatomy_plots.growth(grown)
-plots.plt.show()
+sources.figure(anatomy_plots.growth(grown), grown, files)
 
 # %% [markdown]
 # In plain-34 the gradient at the stem is {glue:text}`plain_34_start` times that at the last block before the first step
@@ -150,14 +148,19 @@ plots.plt.show()
 # {glue:text}`residual_34_start` times as large at the start and {glue:text}`residual_34_end` at the end.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gradient-profiles", "caption": "The same by layer, for 34 layers with batch normalisation: gradient at stem and blocks over that at the last block, at several moments, early ones dark. Geometric means over three seeds."}, "image": {"alt": "Two panels of the gradient in decades against the layer. In plain-34 the line before the first step rises steadily towards the input, and the lines of later moments are much flatter. In ResNet-34 all lines are flatter. The table below has the sums."}}
-anatomy_plots.profiles(norms[norms.normalisation == "batch"], 34, [0, 1, 5, 10, epoch, end])
-plots.plt.show()
+early, late = [0, 1, 5, 10], [epoch, end]
+drawn = norms[(norms.normalisation == "batch") & (norms.depth == 34)]
+drawn = drawn[drawn.iteration.isin([*early, *late])]
+figure = anatomy_plots.profiles(drawn, 34, [*early, *late])
+sources.figure(figure, drawn, [path for path in normalised if "-34-" in path.name])
 
 # %% [markdown]
 # In decades from the last block to the stem, mean over seeds [95 % interval]:
 
 # %% tags=["hide-input"]
-tables.show(tables.gradients(grown, errors, [0, epoch, end]))
+sources.table(
+    tables.gradients(grown, errors, [0, epoch, end]), "Decades of the gradient, by moment", files
+)
 
 # %% [markdown]
 # ## Shattered gradients
@@ -166,13 +169,14 @@ tables.show(tables.gradients(grown, errors, [0, epoch, end]))
 # {cite:t}`balduzzi2017shattered` find that in deep plain nets the gradients with respect to the input, along a line of inputs, look
 # like white noise. {numref}`fig-shattering` has the correlation of neighbours among {glue:text}`points` points between two images.
 
-# %% tags=["remove-cell"]
+# %% tags=["hide-cell"]
 glue("points", anatomy.POINTS, display=False)
 glue("lines", anatomy.LINES, display=False)
+sources.numbers(normalised)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-shattering", "caption": "Correlation of the input gradients at neighbouring points of a line between two images, with batch normalisation, before and after training; 1 is alike, 0 is noise. Means over eight lines and three seeds, bars from the lowest seed to the highest."}, "image": {"alt": "Two panels of the correlation against depth. Before training the plain nets lie near zero at 34 layers and the residual nets well above; after training both lie higher. The text below has the numbers."}}
-anatomy_plots.shattering(correlations[correlations.normalisation == "batch"])
-plots.plt.show()
+drawn = correlations[(correlations.normalisation == "batch") & (correlations.lag == 1)]
+sources.figure(anatomy_plots.shattering(drawn), drawn, normalised)
 
 # %% [markdown]
 # Before training it is {glue:text}`alike_start_plain_18` in plain-18 and {glue:text}`alike_start_plain_34` in plain-34, against
@@ -217,7 +221,7 @@ plots.plt.show()
 # {glue:text}`c3_gap_batch` decades with batch normalisation (n = {glue:text}`c3_n_batch`) and {glue:text}`c3_gap_none` without
 # (n = {glue:text}`c3_n_none`; a minus is better): C3 is **{glue:text}`c3_verdict`**.
 
-# %% tags=["remove-cell"]
+# %% tags=["hide-cell"]
 words = {
     "not decided": "are not decided",
     "explodes": "explode",
@@ -226,3 +230,4 @@ words = {
 }
 glue("explode_words", words[reading(plain_34[0])], display=False)
 glue("end_words", words[reading(plain_34[end])], display=False)
+sources.numbers(files)

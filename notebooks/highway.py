@@ -34,7 +34,7 @@
 from IPython.display import Markdown
 from myst_nb import glue
 
-from resnet_study import comparison_plots, paths, plots, tables
+from resnet_study import comparison_plots, paths, plots, sources, tables
 from resnet_study.effects import (
     at_best_rates,
     highway_gaps,
@@ -61,7 +61,8 @@ runs, curves, rate = load_runs(records), load_curves(records), get_recipe(recipe
 pictures = experiment.records(recipe="tiny-imagenet-20")
 picture_runs, picture_curves = load_runs(pictures), load_curves(pictures)
 picture_rate = get_recipe("tiny-imagenet-20").rate
-full_runs = load_runs(experiment.recorded(recipe="tiny-imagenet"))
+full = experiment.recorded(recipe="tiny-imagenet")
+full_runs = load_runs(full)
 
 # %% [markdown]
 # ## The rule
@@ -82,10 +83,10 @@ full_runs = load_runs(experiment.recorded(recipe="tiny-imagenet"))
 Markdown(tables.coverage(experiment, recipe, paths.ROOT / runs_dir, parse_seeds(seeds), gpu=False))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gate-bias", "caption": "Final errors on the digits against the bias that the gates start with, all at the recipe's rate. Points: means over seeds; bars and bands: from the lowest seed to the highest. Plain and residual nets have no gate and are lines across. Axes are logarithmic above 1 %."}, "image": {"alt": "Four panels of final error against gate bias from −6 to 0: training error above and validation error below, 18 layers left and 34 layers right. Each has a line for 1×1 gates and one for 3×3 gates, and bands across for the plain and the residual net."}}
-comparison_plots.errors_by_bias(usual(runs, rate))
-plots.plt.show()
+at_rate = usual(runs, rate)
+sources.figure(comparison_plots.errors_by_bias(at_rate), sources.ends(at_rate), at_rate.path)
 
-# %% tags=["remove-cell"]
+# %% tags=["hide-cell"]
 OUTCOMES = ("higher", "lower", "undecided")
 
 
@@ -112,7 +113,6 @@ def named(table):
     return "; ".join(names) or "none"
 
 
-at_rate = usual(runs, rate)
 arms = at_rate.groupby(["family", "depth", "gate_kernel", "gate_bias"], dropna=False)
 mean_error = arms.training_error.transform(lambda errors: errors.astype(float).mean())
 failed = at_rate[mean_error.isna() | (mean_error > 20)]
@@ -155,6 +155,7 @@ for prefix, table in scales.items():
             facts[f"{prefix}c8_{metric}_{depth}_n"] = gap.n if gap else 0
 for name, value in facts.items():
     glue(name, value, display=False)
+sources.numbers([*records, *pictures, *full])
 
 # %% [markdown]
 # The gate's bias sets how much of each branch a net starts with, and of each shortcut. With a bias of 0
@@ -169,9 +170,10 @@ for name, value in facts.items():
 # ## The same by epoch
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-highway-curves", "caption": "ResNets and Highway nets with the published gate, 3×3 and bias −2, on the digits at the recipe's rate. Thin lines: training error, running over each epoch's augmented batches; bold lines: validation error. Lines are means over seeds, bands reach from the lowest seed to the highest. The axis is logarithmic above 1 %."}, "image": {"alt": "Two panels of error against iteration, 18 layers left and 34 layers right, with a thin line for training and a bold one for validation error of the residual and of the Highway net. All of them fall over the training."}}
-published = with_gates(usual(curves, rate), PUBLISHED)
-comparison_plots.family_curves(plots.long_curves(published[published.family != "plain"]))
-plots.plt.show()
+with_shortcuts = curves[curves.family != "plain"]
+shown = plots.long_curves(with_gates(usual(with_shortcuts, rate), PUBLISHED))
+drawn_runs = with_gates(at_rate[at_rate.family != "plain"], PUBLISHED)
+sources.figure(comparison_plots.family_curves(shown), shown, drawn_runs.path)
 
 # %% [markdown]
 # ## Rates
@@ -180,15 +182,17 @@ plots.plt.show()
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-rates", "caption": "Final errors on the digits against the learning rate before its first drop: a third of the recipe's, the recipe's, and three times it. Points: means over seeds; bars: from the lowest seed to the highest. Axes are logarithmic above 1 %."}, "image": {"alt": "Four panels of final error against learning rate: training error above and validation error below, 18 layers left and 34 layers right, with a line each for plain, residual and Highway nets."}}
 whole = runs[runs.match.isna() & (runs.fraction == 1) & (runs.start == "drawn")]
-comparison_plots.errors_by_rate(with_gates(whole, PUBLISHED))
-plots.plt.show()
+shown = with_gates(whole, PUBLISHED)
+sources.figure(comparison_plots.errors_by_rate(shown), sources.ends(shown), shown.path)
 
 # %% [markdown]
 # Each network at the rate at which its mean training error is lowest, a run that diverged counting
 # as 100 %; errors are mean ± standard deviation over n seeds:
 
 # %% tags=["hide-input"]
-tables.show(tables.arms(at_best_rates(runs, PUBLISHED)))
+sources.table(
+    tables.arms(at_best_rates(runs, PUBLISHED)), "Each network at its best rate, digits", shown.path
+)
 
 # %% [markdown]
 # ## The gaps, gate by gate
@@ -199,13 +203,21 @@ tables.show(tables.arms(at_best_rates(runs, PUBLISHED)))
 # training error:
 
 # %% tags=["hide-input"]
-tables.show(tables.gaps(gaps["training"]))
+sources.table(
+    tables.gaps(gaps["training"]),
+    "Highway − ResNet in training error, digits",
+    runs[runs.rate == rate].path,
+)
 
 # %% [markdown]
 # and in validation error:
 
 # %% tags=["hide-input"]
-tables.show(tables.gaps(gaps["validation"]))
+sources.table(
+    tables.gaps(gaps["validation"]),
+    "Highway − ResNet in validation error, digits",
+    runs[runs.rate == rate].path,
+)
 
 # %% [markdown]
 # So many rows will show a decided sign here and there by luck alone: a row is worth reading beside its
@@ -216,7 +228,7 @@ tables.show(tables.gaps(gaps["validation"]))
 # diverged.
 
 # %% tags=["hide-cell"]
-tables.show(tables.arms(runs))
+sources.table(tables.arms(runs), "All arms on the digits", records)
 
 # %% [markdown]
 # ## What the rule says
@@ -242,11 +254,11 @@ Markdown(tables.coverage(experiment, "tiny-imagenet-20", gpu=False))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-highway-pictures", "caption": "Plain nets, ResNets and Highway nets with the published gate on twenty classes of Tiny ImageNet, as far as they are recorded. Thin lines: training error on augmented pictures; bold lines: validation error on centre crops. Lines are means over seeds, bands reach from the lowest seed to the highest."}, "image": {"alt": "Two panels of error against iteration on pictures, 18 layers left and 34 layers right, with a thin line for training and a bold one for validation error of each family."}}
 shown = plots.long_curves(usual(picture_curves, picture_rate))
-comparison_plots.family_curves(shown, logarithmic=False)
-plots.plt.show()
+figure = comparison_plots.family_curves(shown, logarithmic=False)
+sources.figure(figure, shown, usual(picture_runs, picture_rate).path)
 
 # %% tags=["hide-input"]
-tables.show(tables.arms(picture_runs))
+sources.table(tables.arms(picture_runs), "All arms on twenty classes of Tiny ImageNet", pictures)
 
 # %% [markdown]
 # | pictures | 18 layers | 34 layers | n | |
@@ -267,7 +279,8 @@ Markdown(tables.coverage(experiment, "tiny-imagenet"))
 # %% tags=["remove-input"]
 full_rate = get_recipe("tiny-imagenet").rate
 full_gaps = highway_gaps(full_runs, full_rate, "validation_error") if len(full_runs) else ()
-tables.show(tables.gaps(full_gaps)) if len(full_gaps) else None
+if len(full_gaps):
+    sources.table(tables.gaps(full_gaps), "Highway − ResNet in validation error", full)
 
 # %% [markdown]
 # ## Beside the literature
@@ -282,7 +295,11 @@ ours = {
     titles[prefix]: at_best_rates(table, PUBLISHED) if len(table) else table
     for prefix, table in scales.items()
 }
-tables.show(beside_published(ours))
+sources.table(
+    beside_published(ours),
+    "Highway nets beside ResNets, published and ours",
+    [path for table in ours.values() if len(table) for path in table.path],
+)
 
 # %% [markdown]
 # - {cite:t}`he2015deep` take the Highway net's error from {cite:t}`srivastava2015training`: other

@@ -23,11 +23,10 @@
 import pandas as pd
 from myst_nb import glue
 
-from resnet_study import interactive, multiplication_plots, paths, plots, tables
+from resnet_study import interactive, multiplication_plots, paths, plots, sources, tables
 from resnet_study.measurements import get_measurement
-from resnet_study.multiplication import KNOBS, SETTINGS, fits_the_post, reading
+from resnet_study.multiplication import KNOBS, SETTINGS, with_readings
 from resnet_study.records import read_record
-from resnet_study.statistics import Estimate
 
 plots.use_style()
 
@@ -38,25 +37,14 @@ measurements_dir: str = (
 
 # %% tags=["remove-cell"]
 measurement = get_measurement("multiplication")
+files = [measurement.path(paths.ROOT / measurements_dir)]
 measured = measurement.tables(paths.ROOT / measurements_dir)
-record = read_record(measurement.path(paths.ROOT / measurements_dir))
-profiles, growth = measured["profiles"], measured["growth"]
-
-
-def estimate_of(net, quantity):
-    """The estimate over draws of a row of ``growth``."""
-    return Estimate(
-        *(net[f"{quantity}_{name}"] for name in ("n", "mean", "deviation", "low", "high"))
-    )
-
-
-growth["reading"] = [reading(estimate_of(net, "decades")) for _, net in growth.iterrows()]
-growth["fits"] = [
-    fits_the_post(estimate_of(net, "decades"), net.law) for _, net in growth.iterrows()
-]
+record = read_record(files[0])
+profiles, growth = measured["profiles"], with_readings(measured["growth"])
 deepest = growth[growth.depth == growth.depth.max()]
 
 
+# %% tags=["hide-cell"]
 def kind(activation, initialisation, normalised=False, shortcut=False):
     """The row of ``growth`` of a net at the largest depth."""
     wanted = dict(zip(KNOBS, (activation, initialisation, normalised, shortcut), strict=True))
@@ -97,6 +85,7 @@ glue("n_bare", len(bare), display=False)
 glue("n_bare_vanishes", int((bare.reading == "vanishes").sum()), display=False)
 glue("measured_seconds", f"{record['seconds']:.0f}", display=False)
 glue("device", record["provenance"]["device"]["name"], display=False)
+sources.numbers(files)
 
 # %% [markdown]
 # ## What to expect
@@ -119,8 +108,8 @@ glue("device", record["provenance"]["device"]["name"], display=False)
 # ## All of them at a glance
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-multiplication", "caption": "Gradient at each layer over that of the last layer, in powers of ten (decades), at the largest depth; untrained fully connected nets. Lines are means over draws of the weights, bands reach from the lowest draw to the highest. Grey: within a factor of ten either way. Each row has axes of its own. With batch normalisation both initialisations give the same line."}, "image": {"alt": "Six panels of the gradient in decades against the layer: rows sigmoid, tanh, ReLU; left without shortcuts, right with them. Lines for variance 1/N, variance 2/N and batch normalisation. Without shortcuts, sigmoid falls steeply towards the input at both variances, ReLU with variance 1/N falls too, with 2/N it is flat, and with batch normalisation ReLU rises towards the input. The table below has the factors."}}
-multiplication_plots.at_a_glance(profiles)
-plots.plt.show()
+drawn = profiles[profiles.depth == profiles.depth.max()]
+sources.figure(multiplication_plots.at_a_glance(drawn), drawn, files)
 
 # %% [markdown]
 # {numref}`fig-multiplication` is read from right to left, as the gradient runs. A straight line is the post's mechanism: the
@@ -132,7 +121,7 @@ plots.plt.show()
 # ## Choose a net
 
 # %% tags=["remove-input"]
-interactive.figure(
+chart = interactive.figure(
     multiplication_plots.to_choose(profiles),
     "fig-multiplication-choose",
     "To play with: choose depth, activation, initialisation, normalisation and shortcut; the line is "
@@ -142,6 +131,7 @@ interactive.figure(
     "Line chart of the gradient in decades against the layer for one net, which five menus choose. "
     "The figure before it and the table after it have the same numbers.",
 )
+sources.figure(chart, profiles, files)
 
 # %% [markdown]
 # ## In numbers
@@ -152,7 +142,7 @@ interactive.figure(
 # explodes by a factor a layer, so that a straight line describes its logarithm better than √l or log l.
 
 # %% tags=["hide-input"]
-tables.show(tables.multiplication(deepest))
+sources.table(tables.multiplication(deepest), "Gradients at the largest depth, net by net", files)
 
 # %% [markdown]
 # Of the {glue:text}`n_nets` nets of {glue:text}`deepest` layers, {glue:text}`n_vanishes` have gradients that vanish,

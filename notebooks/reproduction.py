@@ -15,7 +15,7 @@
 # %% tags=["remove-cell"]
 from IPython.display import Markdown
 
-from resnet_study import paths, plots, tables
+from resnet_study import paths, plots, sources, tables
 from resnet_study.effects import compare, identical_curves, reproduced
 from resnet_study.experiments import EXPERIMENTS, parse_seeds
 from resnet_study.records import load_curves, load_runs
@@ -43,13 +43,11 @@ Markdown(text)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-reproduction", "caption": "Our curves above, yours below, on the same axes. Thin lines: training error; bold lines: validation error; means over seeds, with bands from the lowest seed to the highest."}, "image": {"alt": "Four panels of error against iteration. Upper row: our plain nets and ResNets; lower row: yours."}}
 if runs_dir:
-    plots.fig2(
-        {
-            "(ours)": plots.long_curves(load_curves(ours)),
-            "(yours)": plots.long_curves(load_curves(yours)),
-        }
-    )
-    plots.plt.show()
+    shown = {
+        "(ours)": plots.long_curves(load_curves(ours)),
+        "(yours)": plots.long_curves(load_curves(yours)),
+    }
+    sources.figure(plots.fig2(shown), shown, [*ours, *yours])
 
 # %% [markdown]
 # ## The rule
@@ -62,4 +60,5 @@ if runs_dir:
 # images wide, and what five seeds decide of them, three need not.
 
 # %% tags=["hide-input"]
-tables.show(tables.comparison(comparison)) if runs_dir else None
+if runs_dir:
+    sources.table(tables.comparison(comparison), "Our effects and yours", [*ours, *yours])

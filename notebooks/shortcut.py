@@ -21,7 +21,7 @@
 from IPython.display import Markdown
 from myst_nb import glue
 
-from resnet_study import anatomy, paths, plots, shortcut_plots, tables
+from resnet_study import anatomy, paths, plots, shortcut_plots, sources, tables
 from resnet_study.effects import sign
 from resnet_study.measurements import MEASUREMENTS
 from resnet_study.statistics import paired_difference
@@ -41,15 +41,20 @@ watched = [
     for name, m in MEASUREMENTS.items()
     if name.startswith("anatomy-") and m.settings["normalisation"] == "batch"
 ]
-found = [(m.settings, m.tables(folder)) for m in watched if m.state(folder) == "recorded"]
+recorded = [m for m in watched if m.state(folder) == "recorded"]
+found = [(m.settings, m.tables(folder)) for m in recorded]
+files = [m.path(folder) for m in recorded]
 responses, lesions = anatomy.load(found, "responses"), anatomy.load(found, "lesions")
-reliefs = {
-    network(m.settings["family"], m.settings["depth"]): m.tables(folder)
+surveyed = [
+    m
     for name, m in MEASUREMENTS.items()
     if name.startswith("relief-") and m.state(folder) == "recorded"
-}
+]
+reliefs = {network(m.settings["family"], m.settings["depth"]): m.tables(folder) for m in surveyed}
 landscapes = {title: measured["landscape"] for title, measured in reliefs.items()}
+relief_files = [m.path(folder) for m in surveyed]
 
+# %% tags=["hide-cell"]
 mean_response = responses.groupby(["family", "depth", "seed"]).deviation.mean()
 for (family, depth), values in mean_response.groupby(["family", "depth"]):
     glue(f"response_{family}_{depth}", tables.mean_and_range(values), display=False)
@@ -86,6 +91,7 @@ worst = (
 glue("worst_residual_34", worst.idxmax(), display=False)
 glue("n", int(cost[cost.depth == 34].seed.nunique()), display=False)
 glue("batch", anatomy.BATCH, display=False)
+sources.numbers(files)
 
 # %% tags=["remove-input"]
 missing = [m.name for m in watched if m.state(folder) != "recorded"]
@@ -105,8 +111,7 @@ Markdown(f"**{len(found)} trainings and {len(reliefs)} landscapes are recorded.*
 # residual functions are small changes.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-responses", "caption": "Standard deviation of each layer's response in trained nets. Lines are means over three seeds, bands reach from the lowest to the highest."}, "image": {"alt": "Two panels of the deviation of the response against the layer: plain nets left, ResNets right, a line for each depth. The text below has the means."}}
-shortcut_plots.responses(responses)
-plots.plt.show()
+sources.figure(shortcut_plots.responses(responses), responses, files)
 
 # %% [markdown]
 # The mean over the layers is {glue:text}`response_plain_34` in plain-34 and {glue:text}`response_residual_34` in ResNet-34 (mean over seeds
@@ -123,8 +128,9 @@ plots.plt.show()
 # (*recalibrated*), since what follows may fail only for seeing inputs of another size.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-shortcut-lesions", "caption": "Validation error without each block in turn, for nets of 34 layers: as it is (dashed) and recalibrated (solid); dotted across: the whole net. Lines are means over three seeds, bands reach from the lowest to the highest. Dotted verticals: blocks that halve the resolution."}, "image": {"alt": "Two panels of the validation error against the block taken out. In plain-34 both lines lie far above the whole net for most blocks. In ResNet-34 the recalibrated line stays near the whole net for most blocks. The table below has the medians."}}
-shortcut_plots.lesions(lesions, 34)
-plots.plt.show()
+drawn = lesions[lesions.depth == 34]
+of_34 = [path for path in files if "-34-" in path.name]
+sources.figure(shortcut_plots.lesions(drawn, 34), drawn, of_34)
 
 # %% [markdown]
 # Validation errors in percent, mean over {glue:text}`n` seeds [lowest, highest]; the median is over the blocks of a net:
@@ -145,14 +151,12 @@ plots.plt.show()
 # filter that is as long as the filter itself.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-contours", "caption": "Loss (mean cross-entropy in nats on the clean training images) around trained nets of 34 layers, seed 0, along two random filter-normalised directions; the cross is the net. Levels are the same left and right, four to a decade."}, "image": {"alt": "Two maps of contour lines of the loss around plain-34 and ResNet-34 on one scale. The relief below shows the same as surfaces."}}
-shortcut_plots.contours(landscapes)
-plots.plt.show()
+sources.figure(shortcut_plots.contours(landscapes), landscapes, relief_files)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-relief", "caption": "The same loss as surfaces, logarithmic, on one scale."}, "image": {"alt": "Two surfaces of the logarithm of the loss over the plane of the two directions, plain-34 and ResNet-34, each with its lowest point near the middle."}}
-shortcut_plots.relief(landscapes)
-plots.plt.show()
+sources.figure(shortcut_plots.relief(landscapes), landscapes, relief_files)
 
-# %% tags=["remove-cell"]
+# %% tags=["hide-cell"]
 for title, measured in reliefs.items():
     name, landscape = title.replace("-", "_").lower(), measured["landscape"]
     centre = landscape[(landscape.a == 0) & (landscape.b == 0)].loss.iloc[0]
@@ -161,6 +165,7 @@ for title, measured in reliefs.items():
     glue(f"near_{name}", f"{near.loss.max():.2g}", display=False)
     glue(f"learnt_{name}", f"{100 * (landscape.error < 50).mean():.0f}", display=False)
     glue(f"final_{name}", f"{measured['final'].clean_training_error.iloc[0]:.1f}", display=False)
+sources.numbers(relief_files)
 
 # %% [markdown]
 # | net, seed 0 | clean training error, % | loss in the middle | highest within ¼ | share of the plane with less than 50 % error, % |

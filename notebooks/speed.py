@@ -27,10 +27,10 @@
 # trainings of this study do, and the workers of (a) come on top.
 
 # %% tags=["remove-cell"]
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 from myst_nb import glue
 
-from resnet_study import effects, plots, tables
+from resnet_study import effects, plots, sources, tables
 from resnet_study.benchmarks import coverage, find_results, load_speeds, title
 from resnet_study.experiments import EXPERIMENTS
 from resnet_study.records import load_runs, read_record
@@ -45,8 +45,8 @@ Markdown(coverage(results))
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Training images per second of three loops, for the recipe, the precision and the device in the title, without evaluations. Bars are medians over rounds; thin lines reach from the slowest round to the fastest."}, "image": {"alt": "Horizontal bars of images per second, three for each network: stock loop, stock loop with resident data, and ours. The table of the same title has the numbers."}}
 for path in results:
-    plots.speeds(load_speeds(path), title(read_record(path)))
-    plots.plt.show()
+    speeds = load_speeds(path)
+    sources.figure(plots.speeds(speeds, title(read_record(path))), speeds, [path])
 
 # %% [markdown]
 # ## In numbers
@@ -63,8 +63,7 @@ for path in results:
 
 # %% tags=["remove-input"]
 for path in results:
-    display(Markdown(f"**{title(read_record(path))}**"))
-    display(tables.show(tables.speeds(load_speeds(path))))
+    sources.table(tables.speeds(load_speeds(path)), title(read_record(path)), [path])
 
 # %% [markdown]
 # ## What was measured where
@@ -73,7 +72,7 @@ for path in results:
 # of each after the other, without evaluations.
 
 # %% tags=["remove-input"]
-tables.show(tables.measurements(results))
+sources.table(tables.measurements(results), "Where the three loops were measured", results)
 
 # %% [markdown]
 # `make benchmark` measures the digits on your machine, and with `DATA_DIR=` the folder that
@@ -88,11 +87,14 @@ tables.show(tables.measurements(results))
 # once more with bfloat16, from the same seeds. Final training errors:
 
 # %% tags=["remove-input"]
-exact = load_runs(EXPERIMENTS["fig2"].records())
-rounded = load_runs(EXPERIMENTS["precision"].records())
-tables.show(tables.precisions(exact, rounded))
+files = {name: EXPERIMENTS[name].records() for name in ("fig2", "precision")}
+exact, rounded = (load_runs(records) for records in files.values())
+compared = [path for records in files.values() for path in records]
+sources.table(
+    tables.precisions(exact, rounded), "Final training errors on digits, two precisions", compared
+)
 
-# %% tags=["remove-cell"]
+# %% tags=["hide-cell"]
 deep, same = (
     effects.gap(
         effects.select(rounded, family, 34), effects.select(exact, family, 34), "training_error"
@@ -102,6 +104,7 @@ deep, same = (
 for name, value in {"bfloat16_plain": deep, "bfloat16_residual": same}.items():
     glue(name, tables.mean_and_interval(value), display=False)
     glue(f"{name}_sign", effects.sign(value), display=False)
+sources.numbers(compared)
 
 # %% [markdown]
 # At 34 layers the training error in bfloat16, minus that in float32, is {glue:text}`bfloat16_plain`

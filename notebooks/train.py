@@ -59,7 +59,7 @@ deadline: Optional[float] = None  # Unix time at which to save and stop; run aga
 # The parameters make a run; an impossible one stops here, with the accepted values.
 
 # %%
-from resnet_study import paths, plots
+from resnet_study import paths, plots, sources
 from resnet_study.checkpoints import OutOfTime
 from resnet_study.recipes import get_recipe
 from resnet_study.records import load_curves, load_runs
@@ -113,9 +113,11 @@ if overwrite or run.state(paths.ROOT / runs_dir) != "recorded":
 recorded = [record] if record.exists() else []
 columns = ["recipe", "family", "depth", "seed", "diverged", "training_error"]
 columns += ["clean_training_error", "validation_error", "parameters"]
-load_runs(recorded).reindex(columns=columns).T
+if recorded:
+    held = load_runs(recorded).reindex(columns=columns)
+    sources.table(held, "What the record holds", recorded)
 
 # %% mystnb={"figure": {"caption": "Training error (thin) and validation error (bold) of the run above.", "name": "fig-train"}, "image": {"alt": "Error in percent against iteration for a single run: the thin training line and the bold validation line fall steeply, then flatten after the learning rate drops."}} tags=[]
 if recorded:
-    plots.curve(load_curves(recorded), run.name)
-    plots.plt.show()
+    curves = load_curves(recorded)
+    sources.figure(plots.curve(curves, run.name), plots.long_curves(curves), recorded)

@@ -19,9 +19,10 @@ from resnet_study.diagnostics.norms import layer_norms
 from resnet_study.diagnostics.responses import layer_responses
 from resnet_study.diagnostics.shattering import gradient_autocorrelation, line
 from resnet_study.effects import sign
+from resnet_study.multiplication import reading
 from resnet_study.recipes import Recipe, get_recipe
 from resnet_study.runs import Run, make_model
-from resnet_study.statistics import Estimate
+from resnet_study.statistics import Estimate, estimate, paired_difference
 from resnet_study.training import train
 
 MOMENTS = (0, 1, 2, 5, 10, 23, 46, 115, 230, 460)  # iterations; an epoch of digits has 23
@@ -199,3 +200,22 @@ def verdict_c3(gaps: dict[str, Estimate]) -> str:
     if lower == {"batch"}:
         return "supported with batch normalisation alone"
     return "refuted" if not lower and "higher" in signs.values() else "not decided"
+
+
+def decide_c2(grown: pd.DataFrame) -> tuple[str, dict[int, Estimate]]:
+    """C2 for plain-34 with batch normalisation: the verdict, and its decades by iteration."""
+    net = {"family": "plain", "depth": 34, "normalisation": "batch"}
+    moments = {moment: estimate(decades(grown, moment, **net)) for moment in MOMENTS}
+    return verdict_c2([reading(measured) for measured in moments.values()]), moments
+
+
+def decide_c3(grown: pd.DataFrame) -> tuple[str, dict[str, Estimate]]:
+    """C3 for 34 layers: the verdict, and its gaps at the start by normalisation."""
+    gaps = {}
+    for normalisation in ("batch", "none"):
+        net = {"depth": 34, "normalisation": normalisation}
+        residual, plain = (
+            decades(grown, 0, family=family, **net).abs() for family in ("residual", "plain")
+        )
+        gaps[normalisation] = paired_difference(residual, plain)
+    return verdict_c3(gaps), gaps

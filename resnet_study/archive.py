@@ -1,5 +1,6 @@
 """Moving records between machines, as one verified archive."""
 
+import gzip
 import io
 import tarfile
 from pathlib import Path, PurePosixPath
@@ -12,16 +13,24 @@ from resnet_study.records import find_records, parse_record, read_record
 def pack(archive: Path, runs_dir: Path) -> int:
     """Write all records below ``runs_dir`` into ``archive`` (tar.gz); returns how many.
 
+    The same records make the same archive: it holds their names and contents, no times or owners.
+
     Raises:
         RecordError: if one is damaged.
         InputError: if the archive cannot be written.
     """
     buffer = io.BytesIO()
     paths = find_records(runs_dir)
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+    with (
+        gzip.GzipFile(filename="", fileobj=buffer, mode="wb", mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w") as tar,
+    ):
         for path in paths:
             read_record(path)  # nothing damaged leaves this machine
-            tar.add(path, path.relative_to(runs_dir).as_posix(), recursive=False)
+            content = path.read_bytes()
+            member = tarfile.TarInfo(path.relative_to(runs_dir).as_posix())
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
     write_atomically(Path(archive), buffer.getvalue())
     return len(paths)
 

@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from resnet_study import archive as archives
-from resnet_study import paths
+from resnet_study import claims, paths, readme
 from resnet_study.blocks import NORMALISATIONS, SHORTCUTS
 from resnet_study.checkpoints import OutOfTime
 from resnet_study.distributed import AnotherProcessFailed, is_leader, speaks, under_torchrun
 from resnet_study.effects import FEWEST_SEEDS
 from resnet_study.errors import InputError
+from resnet_study.executions import log_execution
 from resnet_study.experiments import EXPERIMENTS, get_experiment, parse_seeds
 from resnet_study.measurements import MEASUREMENTS, record_missing
 from resnet_study.models import FAMILIES
@@ -186,6 +187,35 @@ def status(experiment, recipe, seeds, runs_dir):
 
 
 @cli.command()
+@RUNS_DIR
+def verdicts(runs_dir):
+    """Say what the records say of each claim, and what would decide the undecided."""
+    for claim, findings in claims.examine(runs_dir).items():
+        click.echo(f"{claim.number}  {claims.conclude(findings)}: {claim.text}")
+        for finding in findings:
+            effects = claims.in_words(finding)
+            click.echo(
+                f"    {finding.where}: {finding.verdict}" + (f"; {effects}" if effects else "")
+            )
+            if wanted := claims.what_decides(finding):
+                click.echo(f"      would decide it: {wanted.strip('`')}")
+
+
+@cli.command()
+def pdf():
+    """Print the book in _build/html into _build/resnet-study.pdf, and link to it from the pages."""
+    from resnet_study.printing import make_pdf  # needs what the book needs; training does not
+
+    click.echo(f"the book on paper: {make_pdf()}")
+
+
+@cli.command(name="readme")
+def readme_():
+    """Renew what README.md shows of the records: verdicts and figure."""
+    readme.renew()
+
+
+@cli.command()
 @click.argument("names", nargs=-1)
 @click.option("--jobs", type=int, help="Measurements at a time. [one a core]")
 @click.option("--overwrite", is_flag=True, help="Measure again what is recorded already.")
@@ -241,11 +271,15 @@ def list_():
 @click.option(
     "-p", "--parameter", "parameters", type=(str, str), multiple=True, help="NAME VALUE, checked."
 )
-def execute(notebook, output, parameters):
+@click.option("--log", type=Path, help="File in which to note how long it took. [none]")
+def execute(notebook, output, parameters, log):
     """Run NOTEBOOK with papermill into OUTPUT, after checking names and types of parameters."""
     from resnet_study.notebooks import execute, parse_parameters
 
+    clock = time.perf_counter()
     execute(notebook, output, parse_parameters(notebook, dict(parameters)))
+    if log is not None:
+        log_execution(notebook, time.perf_counter() - clock, log)
     click.echo(f"executed: {output}")
 
 

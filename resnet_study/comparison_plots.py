@@ -44,7 +44,9 @@ def errors_by_bias(runs: pd.DataFrame) -> Figure:
         highway = runs[(runs.family == "highway") & (runs.depth == depth)]
         for kernel, (colour, marker, line, shift) in KERNELS.items():
             chosen = highway[highway.gate_kernel == kernel]
-            _points(axes, chosen, "gate_bias", metric, shift, color=colour, marker=marker, ls=line)
+            draw_points(
+                axes, chosen, "gate_bias", metric, shift, color=colour, marker=marker, ls=line
+            )
         axes.set_xlabel("gate bias at the start" if metric == "validation_error" else "")
     handles = [
         *(
@@ -68,7 +70,7 @@ def errors_by_rate(runs: pd.DataFrame) -> Figure:
         for family, colour in FAMILY_COLOURS.items():
             chosen = runs[(runs.family == family) & (runs.depth == depth)]
             look = {"color": colour, "marker": FAMILY_MARKERS[family]}
-            _points(axes, chosen, "rate", metric, label=NETWORKS[family], **look)
+            draw_points(axes, chosen, "rate", metric, label=NETWORKS[family], **look)
         axes.set_xscale("log")
         axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
         axes.minorticks_off()
@@ -117,16 +119,34 @@ def errors_by_fraction(runs: pd.DataFrame, logarithmic: bool = True) -> Figure:
     for (_, metric), axes in grid.items():
         residual = runs[runs.family == "residual"]
         look = {"color": FAMILY_COLOURS["residual"], "marker": FAMILY_MARKERS["residual"]}
-        _points(axes, residual, "fraction", metric, label=NETWORKS["residual"], **look)
+        draw_points(axes, residual, "fraction", metric, label=NETWORKS["residual"], **look)
         for bias, look in biases.items():
             chosen = runs[runs.gate_bias == bias]
-            _points(axes, chosen, "fraction", metric, label=_highway(chosen), **look)
+            draw_points(axes, chosen, "fraction", metric, label=_highway(chosen), **look)
         _fraction_axis(axes, runs.fraction.unique())
         axes.set_title(METRICS[metric])
     grid["", "validation_error"].set_ylabel("")
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2)
     return figure
+
+
+def gap_points(sizes: Iterable[DataSize]) -> pd.DataFrame:
+    """What :func:`gaps_by_fraction` draws: one row a gate, kind of error and fraction."""
+    return pd.DataFrame(
+        [
+            {
+                "gate_kernel": size.gates.kernel,
+                "gate_bias": size.gates.bias,
+                "error": split,
+                "fraction": fraction,
+                **{name: getattr(gap, name) for name in ("n", "mean", "low", "high")},
+            }
+            for size in sizes
+            for split in METRICS.values()
+            for fraction, gap in getattr(size, split).items()
+        ]
+    )
 
 
 def gaps_by_fraction(sizes: Iterable[DataSize]) -> Figure:
@@ -206,7 +226,7 @@ def _errors(runs: pd.DataFrame, metric: str) -> pd.Series:
     return runs[metric].astype(float).dropna()
 
 
-def _points(
+def draw_points(
     axes: plt.Axes, runs: pd.DataFrame, x: str, metric: str, shift: float = 0, **look
 ) -> None:
     """Mean of ``metric`` at each ``x``, with a bar from the lowest seed to the highest."""

@@ -140,3 +140,18 @@ def fits_the_post(decades: Estimate, law: str) -> bool:
     So exponentially: a straight line against the layer is the best of the laws of ``growth``.
     """
     return reading(decades) in ("vanishes", "explodes") and law == "l"
+
+
+def with_readings(growth: pd.DataFrame) -> pd.DataFrame:
+    """The table ``growth`` of :func:`measure` with what the rules say of each net.
+
+    Columns ``reading`` and ``fits``, see :func:`reading` and :func:`fits_the_post`.
+    """
+    fields = ("n", "mean", "deviation", "low", "high")
+    estimates = [
+        Estimate(*(net[f"decades_{name}"] for name in fields)) for _, net in growth.iterrows()
+    ]
+    return growth.assign(
+        reading=[reading(decades) for decades in estimates],
+        fits=[fits_the_post(*pair) for pair in zip(estimates, growth.law, strict=True)],
+    )

@@ -7,6 +7,8 @@ import pandas as pd
 from resnet_study import paths, tables
 from resnet_study.statistics import estimate
 
+CURVES = paths.PAPER / "fig2_curves.csv"  # digitised
+
 TEN_CROP_ERRORS = {  # Table 2: top-1 error on ImageNet's validation set, percent
     ("plain", 18): 27.94,
     ("plain", 34): 28.54,
@@ -26,7 +28,7 @@ def load_paper_curves() -> pd.DataFrame:
 
     Columns family, depth, split, iteration, error_percent (centre crop, ±0.3 points).
     """
-    return pd.read_csv(paths.PAPER / "fig2_curves.csv")
+    return pd.read_csv(CURVES)
 
 
 def final_paper_errors(curves: pd.DataFrame) -> pd.DataFrame:

@@ -7,6 +7,7 @@ NOTEBOOKS = ROOT / "notebooks"
 RUNS = ROOT / "data" / "runs"  # committed records, one file a run
 MEASUREMENTS = ROOT / "data" / "measurements"  # committed tables of what is inside networks
 BENCHMARKS = ROOT / "data" / "benchmarks"  # committed results of benchmarks/
+EXECUTIONS = ROOT / "data" / "executions.json"  # committed log of the notebooks' executions
 PAPER = ROOT / "data" / "paper"  # curves of He et al. 2015
 DOWNLOADS = ROOT / "data" / "downloads"  # data sets fetched by torchvision; not committed
 BUILD = ROOT / "_build"  # the rendered book; not committed

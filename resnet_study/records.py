@@ -89,7 +89,7 @@ def _labels(record: dict) -> dict:
     return {
         "recipe": config["recipe"]["name"],
         **{key: config[key] for key in ("family", "depth", "shortcut", "seed")},
-        "rate": config["recipe"]["rate"],
+        **{key: config["recipe"][key] for key in ("rate", "epochs", "width")},
         "fraction": config["recipe"].get("fraction", 1.0),
         "match": config.get("match"),
         "start": config.get("start", "drawn"),

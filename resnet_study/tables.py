@@ -1,6 +1,7 @@
 """Tables as the book and the terminal show them: estimates as text, in percent."""
 
 from collections.abc import Iterable
+from html import escape
 from pathlib import Path
 
 import pandas as pd
@@ -11,10 +12,17 @@ from resnet_study.benchmarks import LOOPS, load_speeds
 from resnet_study.effects import FIG2_EFFECTS, DataSize, Effect, gap, select, verdict
 from resnet_study.experiments import Experiment
 from resnet_study.multiplication import reading
+from resnet_study.objections import RECIPE, Remainder
 from resnet_study.records import read_record
 from resnet_study.statistics import Estimate, estimate
 
 NETWORKS = {"plain": "plain", "residual": "ResNet", "highway": "Highway", "scaled": "scaled"}
+NORMALISATIONS = {
+    "batch": "",
+    "zero-gamma": "zero-γ",
+    "skip-init": "SkipInit",
+    "none": "no normalisation",
+}
 METRICS = {
     "training_error": "training",
     "clean_training_error": "training, clean",
@@ -56,6 +64,12 @@ def mean_and_range(values: pd.Series, digits: int = 2) -> str:
 def network(family: str, depth: int) -> str:
     """``ResNet-34``: the name of a network in tables and figures."""
     return f"{NETWORKS[family]}-{depth}"
+
+
+def kind(network: str, normalisation: str) -> str:
+    """``ResNet-34, zero-γ``: a network, or a family, with what is unusual of its branches."""
+    unusual = NORMALISATIONS[normalisation]
+    return f"{network}, {unusual}" if unusual else network
 
 
 def difference(effect: Effect) -> str:
@@ -146,6 +160,80 @@ def costs(runs: pd.DataFrame) -> pd.DataFrame:
                 "images/s": f"{group.images_per_second.mean():.0f}",
             }
         )
+    return pd.DataFrame(rows)
+
+
+def deep_nets(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row a network of any depth, width and start: its errors, what a run costs, its size.
+
+    Minutes are means over seeds, memory is the highest peak of a process.
+    """
+    rows = []
+    for (_, width, _, normalisation), group in runs.groupby(
+        ["depth", "width", "family", "normalisation"]
+    ):
+        (row,) = final_errors(group).to_dict("records")
+        peak = group.peak_memory.astype(float).max()
+        rows.append(
+            {
+                "network": kind(row["network"], normalisation),
+                "width": width,
+                **{name: row[name] for name in ("training, %", "validation, %", "n", "diverged")},
+                "minutes": f"{group.seconds.mean() / 60:.2g}",
+                "memory, GiB": f"{peak / 2**30:.2f}" if pd.notna(peak) else "–",
+                "parameters": row["parameters"],
+                "multiply-adds": f"{group.multiply_adds.iloc[0]:,}",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def remainders(found: dict[str, Remainder]) -> pd.DataFrame:
+    """One row an objection: the effect with it, how it changes, and what remains.
+
+    ``found`` is a result of :func:`resnet_study.objections.remainders`.
+    """
+    return pd.DataFrame(
+        [
+            {
+                "changed": name,
+                "points [95 % interval]": mean_and_interval(one.gap),
+                "less the recipe's": "–" if name == RECIPE else mean_and_interval(one.change),
+                "n": one.gap.n,
+                "what remains": one.reading,
+            }
+            for name, one in found.items()
+        ]
+    )
+
+
+def objections(cases: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """One row an objection and network: its errors and its size; ``cases`` are runs by its name."""
+    rows = []
+    for name, runs in cases.items():
+        for _, nets in runs.groupby(["depth", "family"]):
+            (row,) = final_errors(nets).to_dict("records")
+            size = f"{nets.multiply_adds.iloc[0]:,}"
+            rows.append({"changed": name, **row, "multiply-adds": size})
+    return pd.DataFrame(rows)
+
+
+def starts(runs: pd.DataFrame, gaps: dict[int, dict[str, Estimate]]) -> pd.DataFrame:
+    """One row a residual net of each start that is recorded: its errors, and its gap to the usual.
+
+    ``runs`` were all trained by one recipe; ``gaps`` are results of
+    :func:`resnet_study.objections.starts` by depth.
+    """
+    rows = []
+    for depth, by_start in gaps.items():
+        for normalisation, measured in by_start.items():
+            nets = select(runs, "residual", depth, normalisation=normalisation)
+            if nets.empty:
+                continue
+            (row,) = final_errors(nets).to_dict("records")
+            row["network"] = kind(row["network"], normalisation)
+            gap_in_words = "–" if normalisation == "batch" else mean_and_interval(measured)
+            rows.append(row | {"training, less the usual start's": gap_in_words})
     return pd.DataFrame(rows)
 
 
@@ -407,8 +495,17 @@ def comparison(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def show(table: pd.DataFrame):
+def show(table: pd.DataFrame, caption: str = ""):
     """A table as a page of the book shows it: without pandas' numbering of the rows."""
     from IPython.display import HTML  # there in a notebook; a training does without it
 
-    return HTML(table.to_html(index=False, border=0, justify="left"))
+    html = table.to_html(index=False, border=0, justify="left")
+    if caption:
+        html = html.replace("<thead>", f"<caption>{escape(caption)}</caption>\n  <thead>", 1)
+    return HTML(html)
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table of texts, which may be Markdown themselves, as Markdown."""
+    rows = [list(table), ["---"] * len(table.columns), *table.to_numpy().tolist()]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -1,7 +1,11 @@
-"""What several test files share: a small data set, a one-epoch run, the command line."""
+"""What several test files share: a small data set, a one-epoch run, the command line, the book."""
 
+import json
 import os
+import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 # One thread: pytest-xdist uses the cores, and a curve is bit-equal on one thread.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -9,10 +13,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import matplotlib
 import pytest
 import torch
+from bs4 import BeautifulSoup
+from filelock import FileLock
 
-from resnet_study import cli
+from resnet_study import cli, paths
 from resnet_study.data import Images, make_dataset
 from resnet_study.recipes import get_recipe
+from resnet_study.reproduction import BOOK_OPTIONS
 from resnet_study.runs import Run, perform
 
 matplotlib.use("Agg")
@@ -72,3 +79,79 @@ def no_network(monkeypatch):
 def files_below(folder):
     """Everything below ``folder``: path to content."""
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="session")
+def generated_site(tmp_path_factory):
+    """The pages that are made from records, rendered without the rest of the book."""
+    folder = tmp_path_factory.mktemp("generated")
+    pages = folder / "sources" / "book"
+    pages.mkdir(parents=True)
+    for name in ("runs", "status"):
+        shutil.copy(paths.ROOT / "book" / f"{name}.md", pages)
+    contents = "# Contents\n\n```{toctree}\nbook/runs\nbook/status\n```\n"
+    (folder / "sources" / "index.md").write_text(contents)
+    settings = {
+        "extensions": "myst_parser,resnet_study.runs_page,resnet_study.status_page",
+        "templates_path": paths.ROOT / "book" / "_templates",
+        "suppress_warnings": "myst.xref_missing",  # the rest of the book
+    }
+    options = [part for key, value in settings.items() for part in ("-D", f"{key}={value}")]
+    command = [sys.executable, "-m", "sphinx", "-C", "-q", *options, folder / "sources"]
+    done = subprocess.run([*command, folder / "html"], capture_output=True, text=True)
+    assert not done.stderr, done.stderr
+    return folder / "html"
+
+
+def copy_book(folder):
+    """Make ``folder``, with all that the book is built from."""
+    folder.mkdir()
+    for name in ("_config.yml", "_toc.yml", "book", "notebooks", "resnet_study"):
+        source = paths.ROOT / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns(".*", "__pycache__")
+            shutil.copytree(source, folder / name, ignore=ignored)
+        else:
+            shutil.copy(source, folder)
+    return folder
+
+
+def build_book(folder):
+    """Exit status and messages of a build as strict as everywhere; see ``_build/html`` after it."""
+    done = subprocess.run(
+        [Path(sys.executable).with_name("jupyter-book"), "build", *BOOK_OPTIONS, folder],
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """Exit status and messages of the book's one build, and the folder of its pages."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # each worker has a folder of its own within one
+        shared = shared.parent
+    folder, said = shared / "book", shared / "book.json"
+    with FileLock(shared / "book.lock"):
+        if not said.is_file():
+            said.write_text(json.dumps(build_book(copy_book(folder))))
+    return *json.loads(said.read_text()), folder / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def pages(built):
+    """Path of every page to its parsed content; the theme's templates are none."""
+    html = built[2]
+    found = [page for page in html.rglob("*.html") if "_static" not in page.parts]
+    return {page: BeautifulSoup(page.read_text(), "html.parser") for page in found}
+
+
+@pytest.fixture(scope="session")
+def articles(pages):
+    """Name of every page to what its authors wrote on it."""
+    return {
+        page.stem: article
+        for page, soup in pages.items()
+        if (article := soup.find("article", class_="bd-article"))
+    }

@@ -1,4 +1,6 @@
 import io
+import os
+import shutil
 import tarfile
 
 import pytest
@@ -35,6 +37,16 @@ def test_what_is_packed_is_unpacked_elsewhere(tmp_path, runs):
     assert {path.relative_to(tmp_path / "there"): text for path, text in found.items()} == {
         path.relative_to(runs): path.read_bytes() for path in find_records(runs)
     }
+
+
+def test_the_same_records_make_the_same_archive(tmp_path, runs):
+    pack(tmp_path / "a.tar.gz", runs)
+    shutil.copytree(runs, tmp_path / "copy", copy_function=shutil.copyfile)
+    for path in find_records(tmp_path / "copy"):
+        os.utime(path, (1e9, 1e9))
+        path.chmod(0o600)
+    pack(tmp_path / "b.tar.gz", tmp_path / "copy")
+    assert (tmp_path / "a.tar.gz").read_bytes() == (tmp_path / "b.tar.gz").read_bytes()
 
 
 def test_the_committed_records_can_be_packed(tmp_path):

@@ -200,6 +200,11 @@ def test_gaps_are_drawn_with_their_intervals(fractions):
     assert highs == tuple(round(gap.high, 2) for gap in estimates)
     assert validation.get_title() == "validation"
     assert _points(validation)[0].keys() != _points(validation)[1].keys()  # side by side
+    table = comparison_plots.gap_points(sizes)
+    of_first = table[(table.gate_bias == -1) & (table.error == "validation")]
+    assert tuple(of_first["mean"].round(2)) == means
+    assert tuple(of_first.low.round(2)) == lows
+    assert tuple(of_first.fraction) == (0.1, 0.25, 0.5, 1.0)
 
 
 @pytest.mark.parametrize("seeds", [0, 1])

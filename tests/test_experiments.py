@@ -437,29 +437,51 @@ def test_pictures_have_one_gate_and_three_seeds_on_a_cpu():
     )
 
 
-def test_depth_has_both_families_and_a_thousand_layers_a_start_of_its_own():
-    nets = {(run.family, run.depth) for run in EXPERIMENTS["depth"].runs("digits")}
-    assert nets == set(itertools.product(("plain", "residual"), (20, 56, 110)))
-    thousand = {(r.family, r.normalisation) for r in EXPERIMENTS["thousand-layers"].runs()}
-    expected = {("plain", "batch"), ("residual", "batch"), ("residual", "zero-gamma")}
-    assert thousand == expected
-    assert {run.depth for run in EXPERIMENTS["thousand-layers"].runs()} == {1004}
+def test_depth_has_both_families_and_both_starts_of_a_residual_net():
+    nets = {(r.family, r.depth, r.normalisation) for r in EXPERIMENTS["depth"].runs("digits")}
+    kinds = [("plain", "batch"), ("residual", "batch"), ("residual", "zero-gamma")]
+    assert nets == {(family, depth, n) for family, n in kinds for depth in (20, 56, 110)}
+
+
+def test_a_thousand_layers_with_the_usual_start_are_trained_once():
+    experiment = EXPERIMENTS["thousand-layers"]
+    expected = {
+        ("plain", 1004, "batch"): [0, 1, 2],
+        ("residual", 1004, "zero-gamma"): [0, 1, 2],
+        ("residual", 110, "zero-gamma"): [0, 1, 2],
+        ("residual", 1004, "batch"): [0],
+    }
+    seeds = {
+        net: sorted(
+            r.seed for r in experiment.runs() if (r.family, r.depth, r.normalisation) == net
+        )
+        for net in expected
+    }
+    assert seeds == expected
+    assert len(experiment.runs()) == 10
+    assert len(experiment.runs(seeds=[7, 8])) == 7
+    assert {r.seed for r in experiment.runs(seeds=[7])} == {7}
 
 
 def test_every_objection_is_raised_against_each_net_of_figure_2():
     usual = get_recipe("digits")
     runs = _arms("objections", "digits")
-    assert len(set(runs)) == len(runs) == 4 + 4 * 5 + 2 * 2
+    assert len(set(runs)) == len(runs) == 4 + 4 * 7 + 2 * 2
     for family, depth in itertools.product(("plain", "residual"), (18, 34)):
         found = {
-            (round(r.recipe.rate / usual.rate, 3), r.recipe.epochs / usual.epochs, r.recipe.width)
+            (round(r.recipe.rate / usual.rate, 2), r.recipe.epochs / usual.epochs, r.recipe.width)
             for r in runs
             if (r.family, r.depth, r.normalisation) == (family, depth, "batch")
         }
-        assert found == {(1, 1, 16), (0.1, 1, 16), (1, 3, 16), (0.1, 3, 16), (1, 1, 32)}
+        rates = {(rate, 1, 16) for rate in (3, 1, 0.33, 0.1)}
+        assert found == rates | {(1, 3, 16), (0.1, 3, 16), (1, 1, 32)}
+        assert (family, depth) in {(r.family, r.depth) for r in runs if r.normalisation == "none"}
     starts = [run for run in runs if run.normalisation in ("zero-gamma", "skip-init")]
     assert {run.family for run in starts} == {"residual"}
     assert set(_arms("fig2", "digits")) <= set(runs)  # trained once for both
+    rates = {run for run in runs if run.recipe.rate in (0.15, 0.0167)}
+    assert rates <= set(_arms("highway", "digits"))
+    assert len(rates) == 8
 
 
 def test_an_unknown_experiment_is_refused_with_the_known_ones():

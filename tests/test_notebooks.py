@@ -18,14 +18,18 @@ from resnet_study.records import read_record
 TRAIN = paths.NOTEBOOKS / "train.ipynb"
 TINY = {"family": "plain", "depth": 18, "epochs": 1, "width": 1, "device": "cpu"}
 COMMITTED = (
+    "claims",
+    "summary",
     "block",
     "fig2",
     "highway",
     "containment",
     "data_size",
+    "depth",
     "gates",
     "gradients",
     "multiplication",
+    "objections",
     "reproduction",
     "shortcut",
     "speed",

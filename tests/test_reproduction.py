@@ -1,3 +1,4 @@
+import re
 import subprocess
 import threading
 from pathlib import Path
@@ -246,6 +247,7 @@ def test_the_book_is_rendered_from_the_fresh_records(folder, tmp_path, monkeypat
     page = (root / "_build" / "html" / "notebooks" / "reproduction.html").read_text()
     assert "<strong>reproduced</strong>" in page
     assert "18 runs of yours against" in page
+    assert re.search("Source: reproduction.ipynb · .*18 records of digits in ", page)
     records = (root / "_build" / "html" / "book" / "records.html").read_text()
     assert '<span class="pasted-text">12</span>' in records
     assert files_below(paths.NOTEBOOKS) == notebooks

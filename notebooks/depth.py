@@ -1,0 +1,268 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # To a thousand layers
+#
+# **The question.** Does residual learning make networks of hundreds, even thousands of layers trainable (C1)? And is it residual
+# learning that does it, so that a plain net of the same depth is not?
+#
+# **What we do here.** We train plain and residual nets of the 6n+2 family of {cite:t}`he2015deep` on the digits, from scratch, each
+# on one core: 20, 56 and 110 layers as wide as in the other chapters, three seeds each; and 1,004 layers, half as wide. The
+# optimiser, {glue:text}`epochs` epochs and the rate are those of [Fig. 2](fig2.ipynb) at every depth.
+#
+# **Which start counts.** A ResNet of 2015 starts with all its branches at full strength: the *usual start*. Two years later
+# {cite:t}`goyal2017accurate` let the last scale of each branch, its γ, start at 0: *zero-γ*. Each block then starts as its
+# shortcut alone and learns how much of a branch to add. The net is the same, and only its first step starts elsewhere. We count
+# both as residual learning, and a verdict that needs zero-γ says so.
+#
+# ## The rule
+#
+# It was written (`depth_effects.verdict_at`) before the first of these nets was trained. A net *fails* with a seed if its training error in
+# the last epoch is {glue:text}`failure` % or more, the threshold of {cite:t}`he2016identity` (there, of test error). At each
+# depth of {glue:text}`deep` layers or more, C1 is
+#
+# - *supported* if the ResNet trains with the usual start, every seed of three or more, and the plain net fails with every seed of
+#   three or more;
+# - *supported with zero-γ* if that is so of the ResNet with zero-γ, and not shown of the usual start;
+# - *refuted* if the plain net trains too, with every seed of three or more, or if the ResNet fails with every seed, whichever
+#   its start;
+# - else *mixed*, or *not decided* where there are too few seeds to say.
+#
+# A thousand layers with the usual start are trained once: one seed that fails is enough to say that this start does not make them
+# trainable. Known before were nets of up to 56 layers (those of [Gradients at work](gradients.ipynb)) and two
+# trials at 1,004 that were stopped early and not kept: with the usual start and the paper's slow first steps hardly anything was learnt
+# by the sixth epoch, with zero-γ much by the fourth.
+
+# %% tags=["remove-cell"]
+import pandas as pd
+from IPython.display import Markdown
+from myst_nb import glue
+
+from resnet_study import depth_effects, depth_plots, paths, plots, sources, tables
+from resnet_study.depth_literature import beside_published
+from resnet_study.effects import gap, select
+from resnet_study.experiments import EXPERIMENTS
+from resnet_study.recipes import get_recipe
+from resnet_study.records import load_curves, load_runs
+from resnet_study.statistics import estimate
+
+plots.use_style()
+
+# %% tags=["parameters", "remove-cell"]
+runs_dir: str = "data/runs"  # folder of the records; relative to the repository
+
+# %% tags=["remove-cell"]
+folder = paths.ROOT / runs_dir
+hundred, thousand = EXPERIMENTS["depth"], EXPERIMENTS["thousand-layers"]
+records = [*hundred.recorded(folder, "digits"), *thousand.recorded(folder)]
+runs = load_runs(records)
+pictures = hundred.recorded(folder, "tiny-imagenet-32")
+picture_runs = load_runs(pictures)
+DEEPEST, NARROW = 1004, "digits-narrow"
+CHANCE, PICTURES_CHANCE = 90.0, 99.5  # percent: ten classes, two hundred
+SHOWN = ["recipe", "family", "normalisation", "depth", "seed", "training_error", "validation_error"]
+
+
+def one_width(table):
+    """Runs or curves of one width at each depth: as in the other chapters, or else narrow."""
+    return table[(table.recipe != NARROW) | (table.depth == DEEPEST)] if len(table) else table
+
+
+def net(family, depth, normalisation="batch", recipe="digits"):
+    """Runs of one network."""
+    if runs.empty:
+        return pd.DataFrame(columns=["seed", "training_error", "validation_error"])
+    chosen = select(runs, family, depth, normalisation=normalisation)
+    return chosen[chosen.recipe == (NARROW if depth == DEEPEST else recipe)]
+
+
+# %% tags=["remove-input"]
+Markdown(
+    "\n\n".join(
+        tables.coverage(experiment, recipe, folder, gpu=False)
+        for experiment, recipe in ((hundred, "digits"), (thousand, NARROW))
+    )
+)
+
+# %% [markdown]
+# ## Error against depth
+
+# %% mystnb={"figure": {"caption": "Final errors on the digits against the number of layers. Points are means over seeds, bars reach from the lowest seed to the highest; depths are a little apart so that no point hides another. Hollow points are nets of half the width. Grey: failure; dotted: guessing.", "name": "fig-depth"}, "image": {"alt": "Two panels of error against depth on a logarithmic axis, training left and validation right, with points for plain nets, ResNets and ResNets with zero-\u03b3. The table below has the numbers."}} tags=["hide-input"]
+if len(runs):
+    sources.figure(depth_plots.errors_by_depth(runs, CHANCE), runs[SHOWN], records)
+
+# %% [markdown]
+# Errors are those of the last epoch, mean ± standard deviation over n seeds, without those that diverged; guessing is wrong
+# {glue:text}`chance` % of the time. Minutes are those of a run on one core, with its evaluations, on a machine that had other work to do;
+# memory is the highest peak of a process, Python and its libraries included.
+
+# %% tags=["remove-input"]
+if len(runs):
+    sources.table(tables.deep_nets(runs), "Deep nets on the digits", records)
+
+# %% [markdown]
+# ## A hundred and a thousand layers by epoch
+
+# %% mystnb={"figure": {"caption": "Nets of 110 layers and, half as wide, of 1,004 layers on the digits, as far as they are recorded. Thin lines: training error, running over each epoch's augmented batches; bold lines: validation error. Lines are means over seeds, bands reach from the lowest seed to the highest. Dotted: guessing.", "name": "fig-thousand"}, "image": {"alt": "Panels of error against iteration for 110 and for 1,004 layers, with a thin line for training and a bold one for validation error of the plain net, the ResNet and the ResNet with zero-\u03b3. The text below says which of them train."}} tags=["hide-input"]
+curves = one_width(load_curves(records))
+deep = curves[curves.depth >= depth_effects.DEEP] if len(curves) else curves
+if len(deep):
+    sources.figure(depth_plots.depth_curves(deep, CHANCE), deep[[*SHOWN, "iteration"]], records)
+
+# %% tags=["hide-cell"]
+KINDS = {
+    "plain": ("plain", "batch"),
+    "usual": ("residual", "batch"),
+    "zero": ("residual", "zero-gamma"),
+}
+
+
+def spread(nets, metric="training_error"):
+    """Mean ± deviation in percent, or that there is none."""
+    measured = estimate(nets[metric].astype(float))
+    return f"{tables.mean_and_deviation(measured)} %" if measured.n else tables.NOT_RECORDED
+
+
+def verdict(table, depth):
+    """C1 at a depth, or that no net of that depth is recorded."""
+    there = len(table) and depth in set(table.depth)
+    return depth_effects.verdict_at(table, depth) if there else tables.NOT_RECORDED
+
+
+facts = {
+    "epochs": get_recipe("digits").epochs,
+    "failure": int(depth_effects.FAILURE),
+    "deep": depth_effects.DEEP,
+    "chance": int(CHANCE),
+    "c1_pictures": verdict(picture_runs, 110),
+    "n_diverged": int(runs.diverged.sum()) if len(runs) else 0,
+    "n_runs": len(runs),
+}
+for depth in (20, 56, 110, DEEPEST):
+    facts[f"c1_{depth}"] = verdict(one_width(runs), depth)
+    for name, (family, normalisation) in KINDS.items():
+        nets = net(family, depth, normalisation)
+        facts[f"{name}_{depth}"] = spread(nets)
+        facts[f"{name}_{depth}_outcome"] = depth_effects.outcome(nets)
+dearest = runs[runs.depth == DEEPEST] if len(runs) else runs
+facts["minutes"] = f"{dearest.seconds.mean() / 60:.0f}" if len(dearest) else "–"
+facts["memory"] = f"{dearest.peak_memory.astype(float).max() / 2**30:.1f}" if len(dearest) else "–"
+
+FITS = {
+    "usual_110": (net("residual", 110), net("residual", 56)),
+    "zero_110": (net("residual", 110, "zero-gamma"), net("residual", 56, "zero-gamma")),
+    "zero_1004": (
+        net("residual", DEEPEST, "zero-gamma"),
+        net("residual", 110, "zero-gamma", NARROW),
+    ),
+}
+for name, pair in FITS.items():
+    facts[f"fit_{name}"] = depth_effects.overfitting(*pair)
+    for split in ("training", "validation"):
+        measured = gap(*pair, f"{split}_error")
+        facts[f"fit_{name}_{split}"] = tables.mean_and_interval(measured)
+        facts[f"fit_{name}_n"] = measured.n
+    if not measured.n:
+        facts[f"fit_{name}"] = tables.NOT_RECORDED
+for name, value in facts.items():
+    glue(name, value, display=False)
+sources.numbers([*records, *pictures])
+
+# %% [markdown]
+# A run of 1,004 layers takes {glue:text}`minutes` minutes of one core in the mean, and {glue:text}`memory` GiB at its peak. With eight channels on
+# 8×8 pixels the activations of a thousand layers fit into memory as they are: they are kept for the backward pass, and
+# none had to be computed a second time (what torch calls activation checkpointing).
+#
+# ## What the rule says
+#
+# How many seeds train, and the training errors they end with:
+#
+# | layers | plain | ResNet, usual start | ResNet, zero-γ | C1 |
+# |---|---|---|---|---|
+# | 110 | {glue:text}`plain_110_outcome`: {glue:text}`plain_110` | {glue:text}`usual_110_outcome`: {glue:text}`usual_110` | {glue:text}`zero_110_outcome`: {glue:text}`zero_110` | **{glue:text}`c1_110`** |
+# | 1,004, half as wide | {glue:text}`plain_1004_outcome`: {glue:text}`plain_1004` | {glue:text}`usual_1004_outcome`: {glue:text}`usual_1004` | {glue:text}`zero_1004_outcome`: {glue:text}`zero_1004` | **{glue:text}`c1_1004`** |
+#
+# At 56 layers, where the rule does not apply: plain {glue:text}`plain_56_outcome` ({glue:text}`plain_56`), usual start
+# {glue:text}`usual_56_outcome` ({glue:text}`usual_56`), zero-γ {glue:text}`zero_56_outcome` ({glue:text}`zero_56`). Of
+# {glue:text}`n_runs` runs in this chapter, {glue:text}`n_diverged` diverged.
+#
+# ## Does the deepest net overfit?
+#
+# The paper's ResNet-1202 has a training error below 0.1 %, much as its ResNet-110, and a higher test error (7.93 against 6.43 %); the
+# authors put that down to overfitting. The rule here, on deep − shallow, paired by seed, in points [95 % interval]: a net *overfits* if it is worse
+# in validation and not in training; if it is worse in training it *trains less well*, and what it does in
+# validation is no overfitting.
+#
+# | deep − shallow | training | validation | n | |
+# |---|---|---|---|---|
+# | ResNet-110 − ResNet-56, usual start | {glue:text}`fit_usual_110_training` | {glue:text}`fit_usual_110_validation` | {glue:text}`fit_usual_110_n` | {glue:text}`fit_usual_110` |
+# | ResNet-110 − ResNet-56, zero-γ | {glue:text}`fit_zero_110_training` | {glue:text}`fit_zero_110_validation` | {glue:text}`fit_zero_110_n` | {glue:text}`fit_zero_110` |
+# | ResNet-1004 − ResNet-110, zero-γ, both of half the width | {glue:text}`fit_zero_1004_training` | {glue:text}`fit_zero_1004_validation` | {glue:text}`fit_zero_1004_n` | {glue:text}`fit_zero_1004` |
+#
+# Ours see less than a hundredth of the paper's iterations, so they have fewer occasions to overfit.
+#
+# ## Tiny ImageNet at 32×32
+#
+# The depths of the paper's section 4.2, on pictures of 32×32 pixels in 200 classes, for as many iterations as there. That wants a GPU.
+
+# %% tags=["remove-input"]
+Markdown(tables.coverage(hundred, "tiny-imagenet-32", folder))
+
+# %% mystnb={"figure": {"caption": "Final errors on Tiny ImageNet at 32\u00d732 pixels against the number of layers; otherwise as above."}, "image": {"alt": "Two panels of error against depth on pictures, training left and validation right, with points for plain nets, ResNets and ResNets with zero-\u03b3. The table below has the numbers."}} tags=["hide-input"]
+if len(picture_runs):
+    sources.figure(
+        depth_plots.errors_by_depth(picture_runs, PICTURES_CHANCE),
+        picture_runs[SHOWN],
+        pictures,
+    )
+
+# %% tags=["remove-input"]
+if len(picture_runs):
+    sources.table(tables.deep_nets(picture_runs), "Deep nets on Tiny ImageNet", pictures)
+
+# %% [markdown]
+# C1 at 110 layers, by the same rule: **{glue:text}`c1_pictures`**.
+#
+# ## Beside the literature
+#
+# Test errors on CIFAR-10 as they are published, and our validation errors; parameters are the residual net's.
+
+# %% tags=["hide-input"]
+ours = {"digits": one_width(runs), "Tiny ImageNet at 32×32": picture_runs}
+sources.table(
+    beside_published(ours), "Published errors of deep nets, and ours", [*records, *pictures]
+)
+
+# %% [markdown]
+# - {cite:t}`he2015deep` report the best of five ResNet-110 at 6.43 %. It starts at a tenth of the rate until its training
+#   error is below 80 %; their plain-110 is only said to stay above 60 %.
+# - {cite:t}`li2018landscape` train such nets without shortcuts to 16.44 % at 110 layers. Whether a plain net of that depth trains at all
+#   hangs on how it is trained.
+# - {cite:t}`he2016identity` train 1,001 layers, and see their error fall by a third with normalisation and ReLU
+#   before each convolution, so that nothing is left on the way of the shortcuts. Our nets have a ReLU after each addition.
+# - *nabla0001/resnet* is an independent repeat on GitHub, five trainings of each net.
+# - {cite:t}`de2020skipinit` train a thousand layers without normalisation, with a learnt factor on each branch that starts at 0,
+#   and explain with it what batch normalisation does for ResNets: at the start it shrinks each branch against its shortcut, by about
+#   the root of the depth. Zero-γ goes all the way. [The next chapter](objections.ipynb) has both at 34 layers.
+#
+# ## What could still be wrong
+#
+# - *The recipe.* One rate, one schedule and {glue:text}`epochs` epochs for all depths. The paper warms up its ResNet-110, which our usual start was
+#   not given; and no plain net had a start of its own. Published ways to train deep plain nets, by other initialisations or
+#   activations, are not tried.
+# - *The task.* Digits of 8×8 pixels end in maps of 2×2. That a net of a thousand layers learns them says nothing of
+#   whether so many layers are of use.
+# - *The width.* The nets of 1,004 layers are half as wide as the others, so their depth is not all that differs in the first figure.
+# - *The threshold.* Between training and failing lies a line at {glue:text}`failure` %. The tables have the errors.
+# - *Few seeds.* Three, and one for a thousand layers with the usual start.
+#
+# **The answer.** On the digits C1 is **{glue:text}`c1_110`** at 110 layers and **{glue:text}`c1_1004`** at 1,004, where of the plain nets
+# {glue:text}`plain_1004_outcome` ({glue:text}`plain_1004` training error), of the ResNets with the usual start
+# {glue:text}`usual_1004_outcome` ({glue:text}`usual_1004`), and with zero-γ {glue:text}`zero_1004_outcome` ({glue:text}`zero_1004`). On
+# Tiny ImageNet at 32×32 it is {glue:text}`c1_pictures`.

@@ -1,0 +1,89 @@
+"""A visit to one page in a browser, on which all is seen that the tests of the site ask for."""
+
+import gzip
+from dataclasses import dataclass, field
+
+from axe_playwright_python.sync_playwright import Axe
+
+GRAVE = ("serious", "critical")  # impacts of axe-core
+COMPRESSED = ("text/", "javascript", "json", "svg")  # what hosts compress
+DESK = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+RENDERED = "window.MathJax?.startup?.promise.then(() => true)"
+BARE_FORMULAE = """[...document.querySelectorAll('.math')].filter(
+  (formula) => !formula.querySelector('mjx-container') || formula.querySelector('mjx-merror')
+).map((formula) => formula.textContent)"""
+TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@dataclass
+class Visit:
+    """What was seen of one page."""
+
+    complaints: list[str] = field(default_factory=list)  # errors in the console and of scripts
+    outside: list[str] = field(default_factory=list)  # requests that left the site; were blocked
+    missing: list[str] = field(default_factory=list)  # requests that the site could not answer
+    transferred: int = 0  # bytes, of a first visit, with text compressed as hosts do
+    formulae: int = 0
+    bare_formulae: list[str] = field(default_factory=list)  # not typeset, or in error
+    violations: dict[str, list[str]] = field(default_factory=dict)  # of accessibility, by theme
+    too_wide: int = 0  # pixels by which a phone would scroll sideways
+
+
+def visit(browser, site: str, name: str) -> Visit:
+    """Open the page ``name`` of the site at address ``site`` once, and look at everything."""
+    seen, responses = Visit(), []
+    context = browser.new_context(viewport=DESK, color_scheme="light", reduced_motion="reduce")
+
+    def stay_inside(route):
+        if route.request.url.startswith(site):
+            route.continue_()
+        else:
+            seen.outside.append(route.request.url)
+            route.abort()
+
+    context.route("**/*", stay_inside)
+    page = context.new_page()
+    page.on("response", lambda response: responses.append(response))
+    page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+    page.on(
+        "console",
+        lambda message: message.type == "error" and seen.complaints.append(message.text),
+    )
+    page.goto(site + name, wait_until="load")
+    page.evaluate(RENDERED)
+    seen.violations["light"] = _violations(page)
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    seen.violations["dark"] = _violations(page, "color-contrast")  # the one rule on colours
+    page.set_viewport_size(PHONE)
+    seen.too_wide = page.evaluate(TOO_WIDE)
+    seen.formulae = page.locator(".math").count()
+    seen.bare_formulae = page.evaluate(BARE_FORMULAE)
+    for response in responses:
+        if response.status >= 400:
+            seen.missing.append(response.url)
+        seen.transferred += _transferred(response)
+    context.close()
+    return seen
+
+
+def _violations(page, *rules: str) -> list[str]:
+    """Grave violations of axe-core's rules, or of some of them: rule, and where."""
+    # It would load style sheets again, from wrong addresses.
+    options = {"resultTypes": ["violations"], "preload": False}
+    if rules:
+        options["runOnly"] = rules
+    found = Axe().run(page, options=options).response["violations"]
+    return [
+        f"{rule['id']}: {node['target']} {node['html'][:200]}"
+        for rule in found
+        if rule["impact"] in GRAVE
+        for node in rule["nodes"]
+    ]
+
+
+def _transferred(response) -> int:
+    """Size of a response in bytes, as a host sends it."""
+    body = response.body() if response.ok else b""
+    kind = response.headers.get("content-type", "")
+    return len(gzip.compress(body)) if any(text in kind for text in COMPRESSED) else len(body)
