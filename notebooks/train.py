@@ -114,8 +114,9 @@ recorded = [record] if record.exists() else []
 columns = ["recipe", "family", "depth", "seed", "diverged", "training_error"]
 columns += ["clean_training_error", "validation_error", "parameters"]
 if recorded:
-    held = load_runs(recorded).reindex(columns=columns)
-    sources.table(held, "What the record holds", recorded)
+    held = load_runs(recorded).reindex(columns=columns).T.set_axis(["value"], axis=1)
+    table = held.rename_axis("key").reset_index().astype(str)
+    sources.table(table, "What the record holds", recorded)
 
 # %% mystnb={"figure": {"caption": "Training error (thin) and validation error (bold) of the run above.", "name": "fig-train"}, "image": {"alt": "Error in percent against iteration for a single run: the thin training line and the bold validation line fall steeply, then flatten after the learning rate drops."}} tags=[]
 if recorded:

@@ -181,6 +181,10 @@ def _highway(metric: str, claimed: str) -> Callable[[Path, Path], list[Finding]]
     ]
 
 
+def _signed(number: float) -> str:
+    return f"{number:g}".replace("-", "−")
+
+
 def _data_size(runs_dir: Path, _: Path) -> list[Finding]:
     """C9 at each scale: what all gates of the experiment share."""
     experiment = EXPERIMENTS["data-size"]
@@ -196,7 +200,7 @@ def _data_size(runs_dir: Path, _: Path) -> list[Finding]:
             if not all(size.covers(fractions) for size in sizes):
                 return NOT_RECORDED, {}
             slopes = {
-                f"validation gap a decade, bias {size.gates.bias:g}": size.validation_slope
+                f"validation gap a decade, bias {_signed(size.gates.bias)}": (size.validation_slope)
                 for size in sizes
             }
             return overall(size.verdict for size in sizes), slopes

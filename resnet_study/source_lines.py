@@ -120,7 +120,7 @@ def _insert_after(node: nodes.Node, html: str) -> None:
 
 
 class LinkedNumber(PasteTextRole):
-    """The role ``glue:text``, which here remembers page and key of its number."""
+    """The role of glued texts, which here remembers page and key of its number."""
 
     def run(self):
         """The number, with the page and the key that it was glued under."""

@@ -49,17 +49,15 @@ def typed_numbers(text: str, allowed: list[str]) -> list[str]:
 def figure_faults(article) -> list[str]:
     """Pictures without text, caption or number, and drawn ones without a source."""
     faults = []
-    for image in article.find_all("img"):
+    for image in article.select('img:not([src*="_static/"])'):  # the theme's icons
         alt, figure = image.get("alt", "").strip(), image.find_parent("figure")
         if len(alt) <= 20 or "_images/" in alt:  # what Sphinx writes where there is none
             faults.append(f"no alternative text: {image.get('src')}")
         if figure is None or not _caption(figure, r"Figure \d+\W.{30}"):
             faults.append(f"no numbered caption: {image.get('src')}")
-    for figure in article.select("figure.interactive"):
-        if len(figure.select_one("[aria-label]")["aria-label"]) <= 20 or not _caption(
-            figure, ".{30}"
-        ):
-            faults.append(f"no text or caption: {figure.get('id')}")
+    for chart in article.select("figure.interactive .chart"):
+        if len(chart.get("aria-label", "")) <= 20 or not _caption(chart.parent, ".{30}"):
+            faults.append(f"no text or caption: {chart.get('id')}")
     for figure in article.select(".cell_output figure"):
         if not _has_source(figure):
             faults.append(f"no source: figure {figure.get('id')}")

@@ -319,6 +319,14 @@ def _page(**changes):
     )
 
 
+def test_a_chart_without_text_or_caption_is_found():
+    chart = '<figure class="interactive"><div class="chart" aria-label="{}"></div>{}</figure>'
+    caption = "<figcaption>Choose a net; the line is its gradient.</figcaption>"
+    for text, below in (("", caption), ("Gradients of one net by layer.", "")):
+        page = BeautifulSoup(chart.format(text, below), "html.parser")
+        assert figure_faults(page) == ["no text or caption: None"]
+
+
 def test_a_page_without_a_fault_passes():
     page = _page()
     assert (figure_faults(page), table_faults(page), number_faults(page)) == ([], [], [])
