@@ -17,7 +17,6 @@ from resnet_study.effects import (
     FEWEST_SEEDS,
     FIG2_EFFECTS,
     data_size,
-    gap,
     highway_verdict,
     overall,
     select,
@@ -28,7 +27,7 @@ from resnet_study.experiments import EXPERIMENTS, PUBLISHED, Experiment
 from resnet_study.measurements import MEASUREMENTS
 from resnet_study.recipes import get_recipe
 from resnet_study.records import load_runs
-from resnet_study.statistics import Estimate
+from resnet_study.statistics import Estimate, paired_difference
 from resnet_study.tables import NOT_RECORDED, mean_and_interval
 
 SCALES = {
@@ -136,13 +135,14 @@ def _depths(runs_dir: Path, _: Path) -> list[Finding]:
                 continue
 
             def decide(runs, depth=depth):
-                plain = select(runs, "plain", depth)
+                plain = depth_effects.errors(select(runs, "plain", depth))
                 effects = {}
                 for start, title in starts.items():
                     nets = select(runs, "residual", depth, normalisation=start)
-                    effects[f"ResNet − plain, {title}"] = gap(nets, plain, "training_error")
-                found = {title: effect for title, effect in effects.items() if effect.n}
-                return depth_effects.verdict_at(runs, depth), found
+                    effect = paired_difference(depth_effects.errors(nets), plain)
+                    if effect.n:
+                        effects[f"ResNet − plain, {title}"] = effect
+                return depth_effects.verdict_at(runs, depth), effects
 
             where = f"{data}, {depth:,} layers"
             findings.append(_finding(EXPERIMENTS[name], recipe, runs_dir, decide, where))
@@ -270,7 +270,7 @@ CLAIMS = (
         f"below {depth_effects.FAILURE:.0f} % training error and no seed of the plain net of that "
         "depth does, three seeds or more; supported with zero-γ if the residual net does so only "
         "when its branches start at 0; refuted if the plain net trains too, or the residual net "
-        "does not. If seeds disagree, mixed.",
+        "does not; mixed if seeds disagree. A run that diverged counts as 100 %.",
         "depth",
         _depths,
     ),
