@@ -1,0 +1,163 @@
+import re
+from io import BytesIO
+
+import pytest
+from bs4 import BeautifulSoup
+from pypdf import PdfReader
+
+from resnet_study import browser, printing
+from resnet_study.errors import InputError
+
+POINTS = 72 / 25.4  # to a millimetre
+WIDTH, MARGIN = 210 * POINTS, 18 * POINTS  # of a page
+
+needs_browser = pytest.mark.skipif(
+    browser.find() is None, reason="no browser is installed: apt-get install chromium"
+)
+
+
+def page(article, menu="", head=""):
+    """A page of a site as small as a page can be."""
+    return (
+        f'<html><head>{head}</head><body><nav class="bd-links">{menu}</nav>'
+        '<div class="dropdown-download-buttons"><ul><li>this page</li> </ul></div>'
+        f'<article class="bd-article">{article}</article></body></html>'
+    )
+
+
+@pytest.fixture
+def small_site(tmp_path):
+    """Two pages in two folders that link to each other and have an id in common."""
+    (tmp_path / "book").mkdir()
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "index.html").write_text('<a href="book/one.html">One</a>')
+    menu = (
+        '<a class="internal" href="#">One</a><p class="caption">Part</p>'
+        '<a class="internal" href="../notebooks/two.html">Two</a>'
+    )
+    (tmp_path / "book" / "one.html").write_text(
+        page(
+            '<h1>One<a class="headerlink">#</a></h1><h2 id="same">Same</h2>'
+            '<a href="../notebooks/two.html">two</a><a href="../notebooks/two.html#same">in two</a>'
+            '<a href="#same">here</a><a href="https://example.org/">elsewhere</a>'
+            '<a href="../_downloads/file">file</a><p class="screen-only">Click here.</p>',
+            menu,
+            '<link rel="stylesheet" href="../_static/study.css">',
+        )
+    )
+    (tmp_path / "notebooks" / "two.html").write_text(
+        page('<h1>Two</h1><h2 id="same">Same</h2><img src="../_images/two.svg" alt="Two">')
+    )
+    return tmp_path
+
+
+def test_chapters_come_in_the_order_of_the_menu_with_their_parts(small_site):
+    found = printing.chapters(small_site)
+    assert [(c.path, c.title, c.part) for c in found] == [
+        ("book/one.html", "One", None),
+        ("notebooks/two.html", "Two", "Part"),
+    ]
+
+
+def test_joined_pages_keep_links_and_tell_equal_names_apart(small_site):
+    joined = BeautifulSoup(printing.join(printing.chapters(small_site)), "html.parser")
+    links = {link.get_text(): link.get("href") for link in joined.select("section a")}
+    names = [element["id"] for element in joined.find_all(id=True)]
+    assert len(names) == len(set(names))
+    assert links["elsewhere"] == "https://example.org/"
+    assert links["file"] is None  # a PDF has no files beside it
+    for text, place in (("two", "Two"), ("in two", "Same"), ("here", "Same")):
+        assert joined.find(id=links[text][1:]).get_text().startswith(place)
+    assert joined.find(id=links["in two"][1:]).find_next("img")["src"] == "_images/two.svg"
+    assert joined.find("link")["href"] == "_static/study.css"
+    assert "Click here." not in joined.get_text()
+
+
+def test_every_page_offers_the_whole_book_in_its_menu_of_downloads(small_site):
+    printing.link_from_pages(small_site)
+    for path, address in (("book/one.html", "../"), ("notebooks/two.html", "../")):
+        soup = BeautifulSoup((small_site / path).read_text(), "html.parser")
+        entries = soup.select(".dropdown-download-buttons ul > li")
+        assert entries[0].get_text() == "this page"
+        assert entries[1].find("a")["href"] == f"{address}{printing.NAME}"
+    assert printing.NAME not in (small_site / "index.html").read_text()
+
+
+def test_without_a_book_one_line_says_so(tmp_path):
+    with pytest.raises(InputError, match="there is no book yet: make book"):
+        printing.print_book(tmp_path)
+
+
+def test_without_a_browser_one_line_says_so(small_site, monkeypatch):
+    monkeypatch.setenv("PATH", str(small_site))
+    with pytest.raises(InputError, match="no browser is installed: chromium is needed"):
+        printing.make_pdf(small_site)
+    assert not (small_site / printing.NAME).exists()
+
+
+@pytest.fixture(scope="module")
+def printed(built):
+    """The whole book on paper."""
+    return PdfReader(BytesIO(printing.print_book(built[2])))
+
+
+@pytest.fixture(scope="module")
+def texts(printed):
+    """What stands on each page, without spaces, which are not told apart well from gaps."""
+    return [re.sub(r"\s", "", page.extract_text()) for page in printed.pages]
+
+
+@needs_browser
+def test_the_pdf_has_title_outline_and_page_numbers(built, printed, texts):
+    book = printing.chapters(built[2])
+    outline = [entry for entry in printed.outline if not isinstance(entry, list)]
+    assert [entry.title for entry in outline] == ["Contents", *(c.title for c in book)]
+    assert printed.metadata.title == book[0].title
+    assert re.sub(r"\s", "", book[0].title) in texts[0]
+    for number, text in enumerate(texts[1:], start=2):
+        assert re.search(rf"(?<!\d){number}$|^{number}(?!\d)", text), number
+
+
+@needs_browser
+def test_the_contents_name_the_page_that_each_chapter_begins_on(built, texts):
+    for chapter in printing.chapters(built[2]):
+        title = re.sub(r"\s", "", chapter.title)
+        number = int(re.search(re.escape(title) + r"(\d{1,3}?)(?=\D|$)", texts[1])[1])
+        assert texts[number - 1].startswith(title), chapter.title
+
+
+@needs_browser
+def test_figures_have_the_numbers_that_they_have_on_the_site(articles, texts):
+    captions = {
+        re.match(r"Figure \d+", caption.get_text().strip())
+        for article in articles.values()
+        for caption in article.select("figure:not(.interactive) figcaption")
+    }
+    numbers = [re.sub(r"\s", "", match.group()) for match in captions if match]
+    assert len(numbers) > 10
+    paper = "".join(texts)
+    assert [number for number in numbers if number not in paper] == []
+
+
+@needs_browser
+def test_nothing_on_paper_runs_over_the_margin(printed):
+    beyond = []
+
+    def look(text, user_matrix, text_matrix, font, size):
+        x = user_matrix[0] * text_matrix[4] + user_matrix[4]
+        if text.strip() and x > WIDTH - MARGIN:
+            beyond.append(text)
+
+    for page in printed.pages:
+        page.extract_text(visitor_text=look)
+    assert beyond == []
+
+
+@needs_browser
+def test_folded_code_stays_out_of_print(articles, texts):
+    folded = [code for article in articles.values() for code in article.select("details.hide pre")]
+    assert folded
+    paper = "".join(texts)
+    for code in folded:
+        lines = [re.sub(r"\s", "", line) for line in code.get_text().splitlines()]
+        assert max(lines, key=len) not in paper
