@@ -142,7 +142,7 @@ def test_numbers_from_notebooks_arrive_in_the_text(articles):
             assert value not in ("None", "nan", "''")
             assert not value.startswith("'")
     for name, article in articles.items():
-        assert "glue:" not in article.get_text(), name
+        assert "{glue:" not in article.get_text(), name
         assert not article.find_all(class_=["problematic", "system-message"]), name
 
 
