@@ -27,7 +27,7 @@ reproduce: setup  ## train Fig. 2 afresh (SEEDS=0-2), render the book from it, r
 	@$(BIN)/resnet-study reproduce --seeds $(SEEDS)
 
 book: setup  ## render the committed notebooks into _build/html, without training
-	@$(BIN)/jupyter-book build --all -n -W --keep-going -q .
+	@$(BIN)/jupyter-book build -n -W --keep-going -q .
 	@echo "the book: _build/html/index.html"
 
 pdf: book  ## print the whole book into _build/resnet-study.pdf; needs Chromium or Chrome

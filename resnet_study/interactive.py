@@ -30,13 +30,16 @@ def figure(chart, name: str, caption: str, alt: str):
 
 
 def write_script(app) -> None:
-    """Put Vega-Lite and all it needs into the book's static files."""
+    """Put Vega-Lite and all it needs into the book's static files, where it is not there yet."""
     import vl_convert
 
-    folder = Path(app.outdir) / "_static"
-    folder.mkdir(parents=True, exist_ok=True)
+    path = Path(app.outdir) / "_static" / SCRIPT
+    made_by = f"// vl-convert {vl_convert.__version__}\n"
+    if path.exists() and path.read_text(encoding="utf-8").startswith(made_by):
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    (folder / SCRIPT).write_text(f"(() => {{{bundle}}})();\n", encoding="utf-8")
+    path.write_text(f"{made_by}(() => {{{bundle}}})();\n", encoding="utf-8")
 
 
 def setup(app) -> dict:

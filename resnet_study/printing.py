@@ -254,7 +254,8 @@ def print_book(site: Path = SITE) -> bytes:
 def link_from_pages(site: Path = SITE) -> None:
     """Offer the PDF in the menu of downloads of every page."""
     entry = (
-        '<li><a href="{up}{name}" class="btn btn-sm dropdown-item" title="Download the whole book">'
+        '<li class="whole-book"><a href="{up}{name}" class="btn btn-sm dropdown-item"'
+        ' title="Download the whole book">'
         '<span class="btn__icon-container"><i class="fas fa-book"></i></span>'
         '<span class="btn__text-container">whole book, .pdf</span></a></li>'
     )

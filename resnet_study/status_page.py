@@ -182,7 +182,8 @@ class Status(SphinxDirective):
             table_id=f"status-{name}",
         )
         html = html.replace("<th>", '<th scope="col">')
-        html = html.replace("<table ", '<table tabindex="0" ')  # scrolled with the keyboard, too
+        # Scrolled in a box of its own, with the keyboard, too.
+        html = f'<div class="pst-scrollable-table-container" tabindex="0">{html}</div>'
         return [nodes.raw("", html, format="html")]
 
 

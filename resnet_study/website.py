@@ -5,6 +5,7 @@ stands for the book where a link to it is shared, describes pages to those who k
 address, and takes out scripts that no page needs.
 """
 
+import re
 from html import escape
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -36,6 +37,9 @@ MENDED = {
     # MyST-NB: a table that scrolls sideways, but only under a pointer
     '<div class="output text_html">': '<div class="output text_html" tabindex="0">',
 }
+# Sphinx lists parameters, one a line, as definitions of nothing.
+PARAMETERS = re.compile(r'<span class="sig-paren">[(\[]</span>\s*<dl>.*?</dl>', re.DOTALL)
+WHOLE_BOOK = re.compile(r'<li class="whole-book">.*?</li>', re.DOTALL)
 KEPT_SPEECH = ("base", "en", "nemeth")  # rules by which MathJax reads formulae aloud
 
 
@@ -152,14 +156,28 @@ def write_entrance(app, exception) -> None:
     (Path(app.outdir) / "index.html").write_text(entrance, encoding="utf-8")
 
 
+def mended(page: str) -> str:
+    """A page as others can use it: without what ``MENDED`` lists, parameters as plain lines.
+
+    A link to the whole book on paper goes: ``make pdf`` puts it onto the pages that it printed.
+    """
+    for fault, better in MENDED.items():
+        page = page.replace(fault, better)
+    page = WHOLE_BOOK.sub("", page)
+    return PARAMETERS.sub(
+        lambda found: re.sub(r"(</?)d[ld]>", r"\1div>", found[0]).replace(
+            "<div>", '<div class="parameters">', 1
+        ),
+        page,
+    )
+
+
 def mend_pages(app, exception) -> None:
-    """Replace in every page what ``MENDED`` lists."""
+    """Replace every page that is not as others can use it."""
     for path in Path(app.outdir).rglob("*.html"):
-        written = mended = path.read_text(encoding="utf-8")
-        for fault, better in MENDED.items():
-            mended = mended.replace(fault, better)
-        if mended != written:
-            path.write_text(mended, encoding="utf-8")
+        written = path.read_text(encoding="utf-8")
+        if mended(written) != written:
+            path.write_text(mended(written), encoding="utf-8")
 
 
 def setup(app) -> dict:

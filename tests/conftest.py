@@ -116,10 +116,25 @@ def copy_book(folder):
     return folder
 
 
-def build_book(folder):
+def small_book(folder):
+    """Make ``folder``, a book of two pages with all settings of ours; the second is a notebook."""
+    copy_book(folder)
+    for path in [*folder.glob("notebooks/*"), *folder.glob("book/**/*.md")]:
+        path.unlink()
+    (folder / "book" / "first.md").write_text("# First page\n\nIts first sentence.\n")
+    cell = {"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# Second page"}
+    notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (folder / "notebooks" / "second.ipynb").write_text(json.dumps(notebook))
+    (folder / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/first\nchapters: [{file: notebooks/second}]\n"
+    )
+    return folder
+
+
+def build_book(folder, options=BOOK_OPTIONS):
     """Exit status and messages of a build as strict as everywhere; see ``_build/html`` after it."""
     done = subprocess.run(
-        [Path(sys.executable).with_name("jupyter-book"), "build", *BOOK_OPTIONS, folder],
+        [Path(sys.executable).with_name("jupyter-book"), "build", *options, folder],
         capture_output=True,
         text=True,
     )

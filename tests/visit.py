@@ -8,7 +8,8 @@ from axe_playwright_python.sync_playwright import Axe
 
 GRAVE = ("serious", "critical")  # impacts of axe-core
 COLOURS = "color-contrast"  # the one rule on colours, and the slowest
-ALIKE = ("mjx-container", "tbody tr:nth-child(n+4)")  # coloured as what is around or above them
+# Coloured as what is around or above them.
+ALIKE = ("mjx-container", "tbody tr:nth-child(n+4)", "li:nth-child(n+4)", "dl.py ~ dl.py")
 COMPRESSED = ("text/", "javascript", "json", "svg")  # what hosts compress
 DESK = {"width": 1280, "height": 900}
 PATIENCE = 60_000  # milliseconds; for a busy machine
