@@ -124,9 +124,11 @@ KINDS = {
 
 
 def spread(nets, metric="training_error"):
-    """Mean ± deviation in percent, or that there is none."""
+    """Mean ± deviation in percent, or why there is none."""
     measured = estimate(nets[metric].astype(float))
-    return f"{tables.mean_and_deviation(measured)} %" if measured.n else tables.NOT_RECORDED
+    if measured.n:
+        return f"{tables.mean_and_deviation(measured)} %"
+    return "diverged" if len(nets) else tables.NOT_RECORDED
 
 
 def verdict(table, depth):
@@ -150,7 +152,7 @@ for depth in (20, 56, 110, DEEPEST):
         nets = net(family, depth, normalisation)
         facts[f"{name}_{depth}"] = spread(nets)
         facts[f"{name}_{depth}_outcome"] = depth_effects.outcome(nets)
-dearest = runs[runs.depth == DEEPEST] if len(runs) else runs
+dearest = runs[(runs.depth == DEEPEST) & ~runs.diverged] if len(runs) else runs
 facts["minutes"] = f"{dearest.seconds.mean() / 60:.0f}" if len(dearest) else "–"
 facts["memory"] = f"{dearest.peak_memory.astype(float).max() / 2**30:.1f}" if len(dearest) else "–"
 
@@ -175,7 +177,7 @@ for name, value in facts.items():
 sources.numbers([*records, *pictures])
 
 # %% [markdown]
-# A run of 1,004 layers takes {glue:text}`minutes` minutes of one core in the mean, and {glue:text}`memory` GiB at its peak. With eight channels on
+# A run of 1,004 layers that does not diverge takes {glue:text}`minutes` minutes of one core in the mean, and {glue:text}`memory` GiB at its peak. With eight channels on
 # 8×8 pixels the activations of a thousand layers fit into memory as they are: they are kept for the backward pass, and
 # none had to be computed a second time (what torch calls activation checkpointing).
 #

@@ -40,7 +40,9 @@ def _names(env) -> str:
     titles = {name: title.astext() for name, title in sorted(env.titles.items())}
     labels = [sorted(standard[kind].items()) for kind in ("labels", "anonlabels")]
     equations = sorted(env.domaindata["math"]["objects"].items())
-    cited = sorted({(entry.key, entry.formatted_entry.label) for entry in env.domaindata["cite"]["citations"]})
+    cited = sorted(
+        {(entry.key, entry.formatted_entry.label) for entry in env.domaindata["cite"]["citations"]}
+    )
     return repr((titles, labels, equations, cited))
 
 

@@ -80,11 +80,10 @@ def short_commit(commit: str | None) -> str:
 
 
 def _final(record: dict, metric: str) -> str:
-    """An error at the last epoch in percent."""
-    if record["diverged_at"] is not None:
-        return "diverged"
-    error = record["final"].get(metric)
-    return "" if error is None else f"{error:.2f}"
+    """An error at the last epoch in percent; "" for one that the recipe does not measure."""
+    if metric not in record["final"]:
+        return ""
+    return "diverged" if record["diverged_at"] is not None else f"{record['final'][metric]:.2f}"
 
 
 def curve(record: dict) -> dict[str, list | int | None]:
