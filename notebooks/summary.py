@@ -90,7 +90,9 @@ sources.linked_table(
 # - **Shortcuts help without a parameter** (C6 {glue:text}`c6`): at 34 layers {glue:text}`fig2.ipynb::shortcut_training:s` points
 #   on digits, {glue:text}`fig2.ipynb::pictures_shortcut_training:s` on pictures.
 # - **Is it only the shortcut?** With other rates, longer trainings, more channels or no normalisation, the degradation
-#   {glue:text}`objections.ipynb::degradation:s`, and the shortcut's worth {glue:text}`objections.ipynb::shortcut:s`.
+#   {glue:text}`objections.ipynb::degradation:s`, and the shortcut's worth {glue:text}`objections.ipynb::shortcut:s`. But how large they
+#   are hangs on the training: with each net at its best rate and length the degradation on digits is
+#   {glue:text}`objections.ipynb::degradation_best:s` points, and the shortcut's worth {glue:text}`objections.ipynb::shortcut_best:s`.
 # - **That the deeper ResNet is the better one** (C5 {glue:text}`c5`) wants longer trainings or harder data than ours so far: the gap is
 #   {glue:text}`fig2.ipynb::residual_gap_training:s` and {glue:text}`fig2.ipynb::pictures_residual_gap_training:s` points.
 # - **The post's reason** (C2 {glue:text}`c2`) is true of nets that hardly anybody trains. In plain-34, which has batch
