@@ -20,6 +20,7 @@ from resnet_study import browser, paths
 from resnet_study.errors import InputError
 from resnet_study.files import write_atomically
 from resnet_study.provenance import commit
+from resnet_study.website import WHOLE_BOOK
 
 SITE = paths.BUILD / "html"
 NAME = "resnet-study.pdf"
@@ -263,7 +264,8 @@ def link_from_pages(site: Path = SITE) -> None:
     for path in site.rglob("*.html"):
         up = "../" * (len(path.relative_to(site).parts) - 1)
         text = path.read_text(encoding="utf-8")
-        offered = menu.sub(rf"\1{entry.format(up=up, name=NAME)}\2", text, count=1)
+        unlinked = WHOLE_BOOK.sub("", text)
+        offered = menu.sub(rf"\1{entry.format(up=up, name=NAME)}\2", unlinked, count=1)
         if offered != text:
             path.write_text(offered, encoding="utf-8")
 
