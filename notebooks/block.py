@@ -85,7 +85,7 @@ sources.figure(block_diagrams.same_shape(), None, [])
 #
 # ## Where the shape changes
 #
-# Three times, on its way from image to logits, a net halves the resolution and doubles the channels. There
+# Three times, from stage to stage, a net halves the resolution and doubles the channels. There
 # $s$ cannot be the identity. {cite:t}`he2015deep` try three shortcuts: **A** takes every second pixel and
 # fills the new channels with zeros; **B** is a 1×1 convolution of stride 2 with BN, a *projection*, in these three
 # places; **C** is a projection in every block. This book has A unless it says otherwise: it alone has no parameters.
@@ -176,8 +176,8 @@ for depth in architecture.DEPTHS:
 sources.numbers([])
 
 # %% [markdown]
-# Plain-18 and ResNet-18 with shortcut A have {glue:text}`same_18` number of parameters and of multiply-adds, and
-# so have plain-34 and ResNet-34: {glue:text}`same_34`. Here C6 holds by construction: whatever
+# Plain-18 and ResNet-18 with shortcut A have {glue:text}`same_18` number of parameters and of multiply-adds;
+# plain-34 and ResNet-34 have {glue:text}`same_34`. What C6 says of size holds by construction: whatever
 # [Fig. 2](fig2.ipynb) shows of them, size is not the reason. Projections add {glue:text}`extra_b_18:.1f` %
 # and {glue:text}`extra_b_34:.1f` % where they are needed (B). Gates cost more, {glue:text}`extra_gates_3_34:.0f` % of the
 # parameters at 34 layers with kernels of 3×3, so the chapter on [Highway nets](highway.ipynb) also has
@@ -185,6 +185,6 @@ sources.numbers([])
 #
 # **The answer.** A residual block computes what a plain block does and adds its input before the last ReLU,
 # which costs nothing: both nets have {glue:text}`parameters_18` parameters at 18 layers and
-# {glue:text}`parameters_34` at 34, so C6 holds for shortcut A. A Highway block weighs branch and shortcut
+# {glue:text}`parameters_34` at 34, so what C6 says of size holds for shortcut A. A Highway block weighs branch and shortcut
 # by a gate that it computes from its input, and pays for it with {glue:text}`extra_gates_1_34:.0f` % (1×1) to
 # {glue:text}`extra_gates_3_34:.0f` % (3×3) more parameters at 34 layers.

@@ -53,7 +53,7 @@ examined = {
 def tell(number):
     """A claim, its rule, and what was found."""
     claim, findings = examined[number]
-    verdict, chapter = claims.conclude(findings), f"[{number}]({claim.chapter}.ipynb)"
+    verdict, chapter = claims.conclude(findings), f"[the chapter]({claim.chapter}.ipynb)"
     text = f"> {claim.text}\n\n**Rule.** {claim.rule}\n\n**Verdict: {verdict}**; see {chapter}."
     display(Markdown(text))
     records = claims.files({claim: findings})
@@ -128,7 +128,7 @@ tell("C9")
 #
 # - *The interval.* A bootstrap interval on three to five seeds is too narrow: it cannot reach beyond the lowest and the highest
 #   of them. A verdict on an effect close to zero is a weak one.
-# - *Many verdicts.* Nine claims at several scales are dozens of intervals. One in twenty misses by luck.
+# - *Many verdicts.* Nine claims at several scales are dozens of intervals. At least one in twenty misses by luck.
 # - *The rules.* Another rule may decide otherwise. They are here so that it can be tried.
 #
 # **The answer.** The claims are nine sentences that an experiment can contradict, each with a rule that was fixed in code. What the

@@ -210,6 +210,8 @@ if compared:
 
 # %% [markdown]
 # ## Tiny ImageNet in full
+#
+# The same is declared there.
 
 # %% tags=["remove-input"]
 Markdown(tables.coverage(experiment, "tiny-imagenet"))
@@ -238,6 +240,8 @@ if sizes["full_"]:
 # - *A training error can be too low to differ.* Equal iterations on a tenth of the images let a net learn
 #   them by heart, and a gap near zero is then a floor and not a draw. The digits' augmentation, a shift by
 #   a pixel, hardly stands in the way.
+# - *Two processors.* With all of the digits, the Highway nets of seeds 3 and 4 were trained on a processor with other
+#   instructions than their ResNets; [the comparison](highway.ipynb) says what that does.
 # - *Coarse errors.* One validation image of the digits is {glue:text}`one_image` points.
 # - *One draw of the parts.* Nets and seeds share them, which makes the pairs cleaner and hides
 #   how much hangs on the draw.
@@ -247,6 +251,6 @@ if sizes["full_"]:
 #   these nets on these data.
 #
 # **The answer.** That a Highway net needs more data than a ResNet is {glue:text}`c9_verdict` on the digits
-# ({glue:text}`c9_readings`) and {glue:text}`pictures_c9_verdict` on pictures
-# ({glue:text}`pictures_c9_readings`). With the smallest recorded part of the data and with all of it the gap in training error is, on
+# ({glue:text}`c9_readings`; n = {glue:text}`n_seeds`) and {glue:text}`pictures_c9_verdict` on pictures
+# ({glue:text}`pictures_c9_readings`; n = {glue:text}`pictures_n_seeds`). With the smallest recorded part of the data and with all of it the gap in training error is, on
 # the digits, {glue:text}`training_ends`, and in validation error {glue:text}`validation_ends`.

@@ -49,7 +49,7 @@ from resnet_study.depth_literature import beside_published
 from resnet_study.effects import gap, select
 from resnet_study.experiments import EXPERIMENTS
 from resnet_study.recipes import get_recipe
-from resnet_study.records import load_curves, load_runs
+from resnet_study.records import load_curves, load_runs, read_record
 from resnet_study.statistics import estimate
 
 plots.use_style()
@@ -93,7 +93,7 @@ Markdown(
 # %% [markdown]
 # ## Error against depth
 
-# %% mystnb={"figure": {"caption": "Final errors on the digits against the number of layers. Points are means over seeds, bars reach from the lowest seed to the highest; depths are a little apart so that no point hides another. Hollow points are nets of half the width. Grey: failure; dotted: guessing.", "name": "fig-depth"}, "image": {"alt": "Two panels of error against depth on a logarithmic axis, training left and validation right, with points for plain nets, ResNets and ResNets with zero-\u03b3. The table below has the numbers."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Final errors on the digits against the number of layers. Points are means over seeds, bars reach from the lowest seed to the highest; depths are a little apart so that no point hides another. Hollow points are nets of half the width. A run that diverged counts 100 %. Grey: failure; dotted: guessing.", "name": "fig-depth"}, "image": {"alt": "Two panels of error against depth on a logarithmic axis, training left and validation right, with points for plain nets, ResNets and ResNets with zero-\u03b3. The table below has the numbers."}} tags=["hide-input"]
 if len(runs):
     sources.figure(depth_plots.errors_by_depth(runs, CHANCE), runs[SHOWN], records)
 
@@ -107,9 +107,9 @@ if len(runs):
     sources.table(tables.deep_nets(runs), "Deep nets on the digits", records)
 
 # %% [markdown]
-# ## A hundred and a thousand layers by epoch
+# ## A hundred and a thousand layers as they train
 
-# %% mystnb={"figure": {"caption": "Nets of 110 layers and, half as wide, of 1,004 layers on the digits, as far as they are recorded. Thin lines: training error, running over each epoch's augmented batches; bold lines: validation error. Lines are means over seeds, bands reach from the lowest seed to the highest. Dotted: guessing.", "name": "fig-thousand"}, "image": {"alt": "Panels of error against iteration for 110 and for 1,004 layers, with a thin line for training and a bold one for validation error of the plain net, the ResNet and the ResNet with zero-\u03b3. The text below says which of them train."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Nets of 110 layers and, half as wide, of 1,004 layers on the digits, as far as they are recorded. Thin lines: training error, running over each epoch's augmented batches; bold lines: validation error. Lines are means over seeds, bands reach from the lowest seed to the highest; runs that diverged have none, single seeds no band. Dotted: guessing.", "name": "fig-thousand"}, "image": {"alt": "Panels of error against iteration for 110 and for 1,004 layers, with a thin line for training and a bold one for validation error of the plain net, the ResNet and the ResNet with zero-\u03b3. The text below says which of them train."}} tags=["hide-input"]
 curves = one_width(load_curves(records))
 deep = curves[curves.depth >= depth_effects.DEEP] if len(curves) else curves
 if len(deep):
@@ -142,6 +142,7 @@ facts = {
     "failure": int(depth_effects.FAILURE),
     "deep": depth_effects.DEEP,
     "chance": int(CHANCE),
+    "one_image": f"{100 / read_record(records[0])['validation_images']:.2f}",
     "c1_pictures": verdict(picture_runs, 110),
     "n_diverged": int(runs.diverged.sum()) if len(runs) else 0,
     "n_runs": len(runs),
@@ -207,7 +208,7 @@ sources.numbers([*records, *pictures])
 # | ResNet-110 − ResNet-56, zero-γ | {glue:text}`fit_zero_110_training` | {glue:text}`fit_zero_110_validation` | {glue:text}`fit_zero_110_n` | {glue:text}`fit_zero_110` |
 # | ResNet-1004 − ResNet-110, zero-γ, both of half the width | {glue:text}`fit_zero_1004_training` | {glue:text}`fit_zero_1004_validation` | {glue:text}`fit_zero_1004_n` | {glue:text}`fit_zero_1004` |
 #
-# Ours see less than a hundredth of the paper's iterations, so they have fewer occasions to overfit.
+# One validation image is {glue:text}`one_image` points. Ours see less than a hundredth of the paper's iterations, so they have fewer occasions to overfit.
 #
 # ## Tiny ImageNet at 32×32
 #
@@ -216,7 +217,7 @@ sources.numbers([*records, *pictures])
 # %% tags=["remove-input"]
 Markdown(tables.coverage(hundred, "tiny-imagenet-32", folder))
 
-# %% mystnb={"figure": {"caption": "Final errors on Tiny ImageNet at 32\u00d732 pixels against the number of layers; otherwise as above."}, "image": {"alt": "Two panels of error against depth on pictures, training left and validation right, with points for plain nets, ResNets and ResNets with zero-\u03b3. The table below has the numbers."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Final errors on Tiny ImageNet at 32\u00d732 pixels against the number of layers; otherwise as above."}, "image": {"alt": "Two panels of error against depth on pictures, training left and validation right, with points for plain nets, ResNets and ResNets with zero-\u03b3. The table below has the numbers."}} tags=["remove-input"]
 if len(picture_runs):
     sources.figure(
         depth_plots.errors_by_depth(picture_runs, PICTURES_CHANCE),
@@ -264,7 +265,7 @@ sources.table(
 # - *The threshold.* Between training and failing lies a line at {glue:text}`failure` %. The tables have the errors.
 # - *Few seeds.* Three, and one for a thousand layers with the usual start.
 #
-# **The answer.** On the digits C1 is **{glue:text}`c1_110`** at 110 layers and **{glue:text}`c1_1004`** at 1,004, where of the plain nets
-# {glue:text}`plain_1004_outcome` ({glue:text}`plain_1004` training error), of the ResNets with the usual start
+# **The answer.** On the digits C1 is **{glue:text}`c1_110`** at 110 layers and **{glue:text}`c1_1004`** at 1,004. There, with training errors in
+# brackets, of the plain nets {glue:text}`plain_1004_outcome` ({glue:text}`plain_1004`), of the ResNets with the usual start
 # {glue:text}`usual_1004_outcome` ({glue:text}`usual_1004`), and with zero-γ {glue:text}`zero_1004_outcome` ({glue:text}`zero_1004`). On
 # Tiny ImageNet at 32×32 it is {glue:text}`c1_pictures`.

@@ -86,7 +86,7 @@ glue("chance", f"{(classes - 1) / (images - 1):.3f}" if recorded else NOTHING, d
 sources.numbers(files)
 
 # %% [markdown]
-# There are {glue:text}`n_gates` kinds of nets here, with {glue:text}`n` of {glue:text}`planned` seeds
+# Of these, {glue:text}`n_nets` are shown here: {glue:text}`n_gates` kinds of nets at the recipe's rate and widths, with {glue:text}`n` of {glue:text}`planned` seeds
 # each. In every figure lines are means over seeds, bands reach from the lowest seed to the highest, and
 # the colour tells the bias that the gates started from.
 #
@@ -122,7 +122,7 @@ if recorded:
 
 # %% [markdown]
 # In numbers, as means over the blocks of a net: mean over seeds [lowest, highest]. *Bias moved* is the
-# mean over channels and blocks of how far the gates' biases went from where they started.
+# mean over channels and blocks of the gates' biases after training less those before; below zero they went down.
 
 # %% tags=["hide-input"]
 columns = {
@@ -160,7 +160,7 @@ if recorded:
 # ## How much is carried through
 #
 # The input of the first block reaches the end of block $l$ by its shortcuts with the factor
-# $\prod_{k \le l} (1 - T_k)$, the carry product. Gates that do not look at their input would start with
+# $\prod_{k \le l} (1 - T_k),$ the carry product. Gates that do not look at their input would start with
 # $(1 - \sigma(b))^l$. We multiply geometric means over units, so {numref}`fig-carry` shows the geometric mean
 # of the product.
 
@@ -261,11 +261,11 @@ sources.numbers(files)
 
 # %% [markdown]
 # Of the {glue:text}`n_nets` nets {glue:text}`worst_reshaping` have their worst lesion in a block that
-# changes shape; three of 8 blocks (18 layers) or of 16 (34 layers) do.
+# changes shape; three of 8 blocks (18 layers) or of 16 (34 layers) do. Nets that did not train are among them.
 #
 # ## Beside the literature
 #
-# Ours are the gates that stand for all where an experiment has only one: 3×3, bias −2; mean over seeds
+# Ours are the published gates, 3×3 with a bias of −2; mean over seeds
 # [lowest, highest].
 #
 # | | others | Highway-18, n = {glue:text}`seeds_18` | Highway-34, n = {glue:text}`seeds_34` |
@@ -277,7 +277,7 @@ sources.numbers(files)
 # | after | {cite:t}`srivastava2015training`, the same nets: the mean pattern of T differs between classes | {glue:text}`class_share_end_18` | {glue:text}`class_share_end_34` |
 # | carry product, before | {cite:t}`he2016identity`: a factor below 1 on every shortcut multiplies up; with gates 1 − g and g, ResNet-110 on CIFAR-10 failed from biases of 0 to −5 (median of 5) | {glue:text}`carry_product_start_18` | {glue:text}`carry_product_start_34` |
 # | after | – | {glue:text}`carry_product_end_18` | {glue:text}`carry_product_end_34` |
-# | worst lesion, points | {cite:t}`veit2016ensembles`: a ResNet barely changes, but for blocks that reduce the resolution; a plain net falls to chance | {glue:text}`worst_cost_18` ({glue:text}`worst_18`) | {glue:text}`worst_cost_34` ({glue:text}`worst_34`) |
+# | worst lesion as it is, points | {cite:t}`veit2016ensembles`: a ResNet barely changes, but for blocks that reduce the resolution; a plain net falls to chance | {glue:text}`worst_cost_18` ({glue:text}`worst_18`) | {glue:text}`worst_cost_34` ({glue:text}`worst_34`) |
 # | share of blocks without cost, recalibrated | {cite:t}`srivastava2015training`: about 60 % of the layers on MNIST; on CIFAR-100 the first 40 or so all matter | {glue:text}`harmless_18` | {glue:text}`harmless_34` |
 #
 # {cite:t}`srivastava2025comparison` publishes code and errors of one training, and no gates.
@@ -300,4 +300,5 @@ sources.numbers(files)
 # ({glue:text}`transform_start_34` before, {glue:text}`transform_end_34` after), and they followed
 # the class {glue:text}`selective_18` closely than before at 18 layers and {glue:text}`selective_34` closely at 34. The carry product
 # {glue:text}`carried_18` at 18 and {glue:text}`carried_34` at 34 layers, and the worst single block to lose cost
-# {glue:text}`worst_cost_18` and {glue:text}`worst_cost_34` points of validation error.
+# {glue:text}`worst_cost_18` and {glue:text}`worst_cost_34` points of validation error, and {glue:text}`worst_recalibrated_18` and
+# {glue:text}`worst_recalibrated_34` once recalibrated (means over {glue:text}`seeds_18` and {glue:text}`seeds_34` seeds [lowest, highest]).

@@ -15,8 +15,8 @@
 #
 # **What we do here.** We take fully connected nets of {glue:text}`width` units a layer, untrained, and measure
 # the gradient of the cross-entropy at every layer, on {glue:text}`images` normal inputs and for {glue:text}`draws`
-# draws of the weights. Five knobs make {glue:text}`n_nets` kinds of nets at each of {glue:text}`n_depths` depths:
-# activation, initialisation, batch normalisation, shortcuts, depth. Nothing is trained here, so this chapter tells of the
+# draws of the weights. Activation, initialisation, batch normalisation and shortcuts make
+# {glue:text}`n_nets` kinds of nets, at each of {glue:text}`n_depths` depths. Nothing is trained here, so this chapter tells of the
 # start alone.
 
 # %% tags=["remove-cell"]
@@ -63,7 +63,7 @@ NAMED = {
 for name, choice in NAMED.items():
     net = kind(*choice)
     glue(f"factor_{name}", f"{net.factor_mean:.3f}", display=False)
-    glue(f"total_{name}", f"{10**net.decades_mean:.2g}", display=False)
+    glue(f"total_{name}", tables.scientific(10**net.decades_mean), display=False)
     glue(f"reading_{name}", net.reading, display=False)
 for name in ("width", "images", "draws"):
     glue(name, SETTINGS[name], display=False)
@@ -94,9 +94,10 @@ sources.numbers(files)
 # $\sigma^2$. On the way back the gradient $g_l = \partial E / \partial (W_l h_{l-1})$ obeys
 #
 # $$
-# g_{l-1} = \phi'(W_{l-1} h_{l-2}) \odot W_l^\top g_l ,
-# \qquad
-# \frac{\mathbb{E}\,\lVert g_{l-1} \rVert^2}{\mathbb{E}\,\lVert g_l \rVert^2} \approx N \sigma^2 \; \mathbb{E}\,[\phi'^2] .
+# \begin{aligned}
+# g_{l-1} &= \phi'(W_{l-1} h_{l-2}) \odot W_l^\top g_l , \\
+# \frac{\mathbb{E}\,\lVert g_{l-1} \rVert^2}{\mathbb{E}\,\lVert g_l \rVert^2} &\approx N \sigma^2 \; \mathbb{E}\,[\phi'^2] .
+# \end{aligned}
 # $$ (eq-factor)
 #
 # The right-hand side of {eq}`eq-factor` is the square of the factor a layer. A sigmoid's derivative is at most ¼, so with $\sigma^2 = 1/N$ its
@@ -107,7 +108,7 @@ sources.numbers(files)
 #
 # ## All of them at a glance
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-multiplication", "caption": "Gradient at each layer over that of the last layer, in powers of ten (decades), at the largest depth; untrained fully connected nets. Lines are means over draws of the weights, bands reach from the lowest draw to the highest. Grey: within a factor of ten either way. Each row has axes of its own. With batch normalisation both initialisations give the same line."}, "image": {"alt": "Six panels of the gradient in decades against the layer: rows sigmoid, tanh, ReLU; left without shortcuts, right with them. Lines for variance 1/N, variance 2/N and batch normalisation. Without shortcuts, sigmoid falls steeply towards the input at both variances, ReLU with variance 1/N falls too, with 2/N it is flat, and with batch normalisation ReLU rises towards the input. The table below has the factors."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-multiplication", "caption": "Gradient at each layer over that of the last layer, in powers of ten (decades), at the largest depth; untrained fully connected nets. Lines are means over draws of the weights, bands reach from the lowest draw to the highest. Grey: within a factor of ten either way. Each panel has an axis of its own. With batch normalisation both initialisations give the same line."}, "image": {"alt": "Six panels of the gradient in decades against the layer: rows sigmoid, tanh, ReLU; left without shortcuts, right with them. Lines for variance 1/N, variance 2/N and batch normalisation. Without shortcuts, sigmoid falls steeply towards the input at both variances, ReLU with variance 1/N falls too, with 2/N it is flat, and with batch normalisation ReLU rises towards the input. The table below has the factors."}}
 drawn = profiles[profiles.depth == profiles.depth.max()]
 sources.figure(multiplication_plots.at_a_glance(drawn), drawn, files)
 
@@ -116,7 +117,7 @@ sources.figure(multiplication_plots.at_a_glance(drawn), drawn, files)
 # same factor at each layer. A sigmoid net has it in full: the factor {glue:text}`factor_sigmoid` leaves
 # {glue:text}`total_sigmoid` of the gradient over {glue:text}`deepest` layers. With He initialisation and ReLU the factor is
 # {glue:text}`factor_relu_he`, and {glue:text}`total_relu_he` of the gradient is left: at the start nothing vanishes and
-# nothing explodes, at any depth that one would try.
+# nothing explodes, at the depths measured.
 #
 # ## Choose a net
 
@@ -173,7 +174,7 @@ sources.table(tables.multiplication(deepest), "Gradients at the largest depth, n
 # ## What could still be wrong
 #
 # - These are fully connected nets on random inputs before the first step. What batch normalisation does at the start it
-#   need not do later: gradients relax after the first steps of training.
+#   need not do later: [gradients relax](gradients.ipynb) after the first steps.
 # - Totals with batch normalisation depend on the size of the batch, here {glue:text}`images`.
 # - The size of a gradient is not all that training needs; directions matter as well.
 # - Sigmoid and tanh nets without normalisation are at work near one point of their curve; other variances than the two here give other factors.

@@ -12,7 +12,7 @@
 # **The question.** [Gradients](gradients.ipynb) are one thing that shortcuts change. What else is different in a trained
 # net: how much does each layer do, what is a single block worth, and what is the loss like around the weights?
 #
-# **What we do here.** We look into the trained plain and residual nets that the last chapter watched: the size of each
+# **What we do here.** We look into the trained plain and residual nets that [Gradients at work](gradients.ipynb) watched: the size of each
 # layer's response, as in Fig. 7 of the paper {cite}`he2015deep`; the validation error without each block in turn, as in
 # {cite:t}`veit2016ensembles`; and the loss on a plane through the weights, as in {cite:t}`li2018landscape`. These are pictures of nets
 # that are there; no claim of the post is decided by them.
@@ -57,7 +57,7 @@ relief_files = [m.path(folder) for m in surveyed]
 # %% tags=["hide-cell"]
 mean_response = responses.groupby(["family", "depth", "seed"]).deviation.mean()
 for (family, depth), values in mean_response.groupby(["family", "depth"]):
-    glue(f"response_{family}_{depth}", tables.mean_and_range(values), display=False)
+    glue(f"response_{family}_{depth}", tables.mean_and_range(values, 3), display=False)
 smaller = paired_difference(mean_response["residual", 34], mean_response["plain", 34])
 deeper = paired_difference(mean_response["residual", 34], mean_response["residual", 18])
 FOUND = {
@@ -88,7 +88,10 @@ for (family, depth), nets in cost.groupby(["family", "depth"]):
 worst = (
     cost[(cost.family == "residual") & (cost.depth == 34)].groupby("block").cost_recalibrated.mean()
 )
-glue("worst_residual_34", worst.idxmax(), display=False)
+place = list(cost[(cost.family == "residual") & (cost.depth == 34)].block.unique()).index(
+    worst.idxmax()
+)
+glue("worst_residual_34", place + 1, display=False)
 glue("n", int(cost[cost.depth == 34].seed.nunique()), display=False)
 glue("batch", anatomy.BATCH, display=False)
 sources.numbers(files)
@@ -110,7 +113,7 @@ Markdown(f"**{len(found)} trainings and {len(reliefs)} landscapes are recorded.*
 # {glue:text}`batch` images. The paper finds it smaller in ResNets than in plain nets, and smaller still in deeper ones, and takes that as a sign that
 # residual functions are small changes.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-responses", "caption": "Standard deviation of each layer's response in trained nets. Lines are means over three seeds, bands reach from the lowest to the highest."}, "image": {"alt": "Two panels of the deviation of the response against the layer: plain nets left, ResNets right, a line for each depth. The text below has the means."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-responses", "caption": "Standard deviation of each layer's response in trained nets. Lines are means over three seeds, bands reach from the lowest to the highest; the axis is logarithmic."}, "image": {"alt": "Two panels of the deviation of the response against the layer: plain nets left, ResNets right, a line for each depth. The text below has the means."}}
 sources.figure(shortcut_plots.responses(responses), responses, files)
 
 # %% [markdown]
@@ -142,7 +145,7 @@ sources.figure(shortcut_plots.lesions(drawn, 34), drawn, of_34)
 # | plain-34 | {glue:text}`whole_plain_34` | {glue:text}`median_plain_34` | {glue:text}`median_recalibrated_plain_34` |
 # | ResNet-34 | {glue:text}`whole_residual_34` | {glue:text}`median_residual_34` | {glue:text}`median_recalibrated_residual_34` |
 #
-# The worst lesion of ResNet-34, recalibrated, is that of block {glue:text}`worst_residual_34`.
+# The worst lesion of ResNet-34, recalibrated, is that of block {glue:text}`worst_residual_34`, counted from the image.
 #
 # ## The loss around the weights
 #
@@ -177,12 +180,12 @@ sources.numbers(relief_files)
 #
 # - A plain net that ended badly and a ResNet that ended well differ in more than their shapes: these are comparisons of
 #   nets as trained, n = {glue:text}`n` seeds, and n = 1 for the landscapes.
-# - Two random directions of millions show little of a landscape, and a net at a lower loss looks steeper on a
+# - Two random directions of a million show little of a landscape, and a net at a lower loss looks steeper on a
 #   logarithmic scale.
 # - A plain block that is taken out is replaced by something that a plain net was never trained with.
 # - The digits are an easy task for nets of 34 layers.
 #
 # **The answer.** In nets of 34 layers the responses of a ResNet differ from those of a plain net by {glue:text}`response_gap` in the
-# mean. Without a single block, recalibrated, the median validation error is
-# {glue:text}`median_recalibrated_residual_34` % in ResNet-34 and {glue:text}`median_recalibrated_plain_34` % in plain-34: what one
-# block does is a part in the first, and a link of a chain in the second.
+# mean. With one block taken out, recalibrated, the median validation error is
+# {glue:text}`median_recalibrated_residual_34` % in ResNet-34 and {glue:text}`median_recalibrated_plain_34` % in plain-34: most
+# blocks are a part in the first, and a link of a chain in the second.

@@ -68,7 +68,7 @@ for path in results:
 # %% [markdown]
 # ## What was measured where
 #
-# The last column is what the four networks of Fig. 2 take together at the speed of our loop, one seed
+# *Fig. 2 once* is what the four networks of Fig. 2 take together at the speed of our loop, one seed
 # of each after the other, without evaluations.
 
 # %% tags=["remove-input"]
@@ -82,7 +82,7 @@ sources.table(tables.measurements(results), "Where the three loops were measured
 # %% [markdown]
 # ## What bfloat16 changes
 #
-# In bfloat16, numbers of 8 binary digits, a GPU multiplies fastest, and most trainings today use it.
+# In bfloat16, numbers of 16 bits of which 8 carry their digits, a GPU multiplies fastest, and many trainings use it.
 # Here it is an option and not what the recipes say, because of the following check: Fig. 2 on digits
 # once more with bfloat16, from the same seeds. Final training errors:
 

@@ -12,8 +12,9 @@
 # This notebook is the pipeline: it trains one network and writes one record. papermill
 # sets its parameters, for instance
 #
-# ```
-# papermill notebooks/train.ipynb out.ipynb -p family plain -p depth 34 -p seed 7
+# ```bash
+# papermill notebooks/train.ipynb out.ipynb \
+#   -p family plain -p depth 34 -p seed 7
 # ```
 #
 # papermill only warns of a misspelt parameter; `resnet-study execute`, with the same

@@ -17,9 +17,10 @@ def profiles(norms: pd.DataFrame, depth: int, moments: list[int]) -> Figure:
     """Gradient by layer at several ``moments``: plain nets left, residual ones right.
 
     ``norms`` is the table of that name of :func:`resnet_study.anatomy.load`. Lines are geometric
-    means over seeds, of the gradient over that of the last block; early moments are dark.
+    means over seeds, of the gradient over that of the last block; early moments are
+    violet, late ones green.
     """
-    colours = plt.get_cmap("viridis")(np.linspace(0, 0.85, len(moments)))
+    colours = plt.get_cmap("viridis")(np.linspace(0, 0.7, len(moments)))
     figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.8), sharey=True, layout="constrained")
     for axes, family in zip(panels, STYLES, strict=True):
         chosen = norms[(norms.family == family) & (norms.depth == depth)]

@@ -37,7 +37,7 @@ SCALES = {
 }
 DEPTHS = {  # experiment and recipe, to the data in words
     ("depth", "digits"): "digits",
-    ("thousand-layers", "digits-narrow"): "digits",
+    ("thousand-layers", "digits-narrow"): "digits, half as wide",
     ("depth", "tiny-imagenet-32"): "Tiny ImageNet at 32×32",
 }
 MEASURE = "resnet-study measure"
@@ -141,7 +141,7 @@ def _depths(runs_dir: Path, _: Path) -> list[Finding]:
                     nets = select(runs, "residual", depth, normalisation=start)
                     effect = paired_difference(depth_effects.errors(nets), plain)
                     if effect.n:
-                        effects[f"ResNet − plain, {title}"] = effect
+                        effects[f"training error, ResNet − plain, {title}"] = effect
                 return depth_effects.verdict_at(runs, depth), effects
 
             where = f"{data}, {depth:,} layers"
@@ -200,7 +200,7 @@ def _data_size(runs_dir: Path, _: Path) -> list[Finding]:
             if not all(size.covers(fractions) for size in sizes):
                 return NOT_RECORDED, {}
             slopes = {
-                f"validation gap a decade, bias {_signed(size.gates.bias)}": (size.validation_slope)
+                f"bias {_signed(size.gates.bias)}: validation gap a decade": size.validation_slope
                 for size in sizes
             }
             return overall(size.verdict for size in sizes), slopes
@@ -241,7 +241,7 @@ def _multiplied(folder: Path) -> Finding:
     fits = growth[growth.depth == growth.depth.max()].fits
     verdicts = {"supported" if fit else "refuted" for fit in fits}
     found = verdicts.pop() if len(verdicts) == 1 else "mixed"
-    where = f"{where}: {fits.sum()} of {len(fits)} kinds"
+    where = f"{where}, of which {fits.sum()} of {len(fits)} kinds do so"
     return Finding(where, found, files=(step.path(folder),))
 
 
@@ -312,7 +312,8 @@ CLAIMS = (
     Claim(
         "C6",
         "C4 and C5 hold with no extra parameter against the plain counterpart.",
-        "Nets of one depth have equally many parameters, and ResNet-34 − plain-34 is lower. "
+        "Nets of one depth have equally many parameters, and, whatever becomes of C5, "
+        "ResNet-34 − plain-34 is lower. "
         f"{PAIR}",
         "fig2",
         _fig2("C6"),
@@ -360,7 +361,7 @@ def examine(
 
 
 def in_words(finding: Finding) -> str:
-    """``training error +44.73 [+41.41, +47.68], validation error …; n = 5``."""
+    """A finding's effects, as ``training error +44.73 [+41.41, +47.68], …; n = 5``."""
     effects = [f"{name} {mean_and_interval(gap)}" for name, gap in finding.effects.items()]
     numbers = list(dict.fromkeys(str(gap.n) for gap in finding.effects.values()))
     return f"{', '.join(effects)}; n = {', '.join(numbers)}" if effects else ""

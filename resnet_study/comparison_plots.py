@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from resnet_study.effects import DataSize
+from resnet_study.experiments import BIASES
 from resnet_study.plots import WIDTHS, draw_curves, label_curves
 from resnet_study.tables import NETWORKS, gate, percent
 
@@ -23,7 +24,7 @@ DEPTHS = (18, 34)
 FAMILY_COLOURS = {"plain": "#6E6E6E", "residual": "#009E73", "highway": "#AA4499"}
 FAMILY_MARKERS = {"plain": "x", "residual": "D", "highway": "o"}
 KERNELS = {1: ("#332288", "s", "--", -0.07), 3: (FAMILY_COLOURS["highway"], "o", "-", 0.07)}
-MARKERS = "ov^Ps"  # of gate biases
+MARKERS = "ov^Psp"  # of gate biases
 TICKS = (0, 1, 3, 10, 30, 100)
 
 
@@ -115,7 +116,7 @@ def errors_by_fraction(runs: pd.DataFrame, logarithmic: bool = True) -> Figure:
     ``runs`` of one depth and rate: residual nets and Highway nets of any biases.
     """
     figure, grid = _panels([""], METRICS, logarithmic)
-    biases = _biases(runs.gate_bias.dropna())
+    biases = _looks(runs.gate_bias.dropna())
     for (_, metric), axes in grid.items():
         residual = runs[runs.family == "residual"]
         look = {"color": FAMILY_COLOURS["residual"], "marker": FAMILY_MARKERS["residual"]}
@@ -153,7 +154,7 @@ def gaps_by_fraction(sizes: Iterable[DataSize]) -> Figure:
     """The gaps Highway − ResNet against the share of the training images, with intervals."""
     sizes = list(sizes)
     figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.6), sharex=True, layout="constrained")
-    looks = _biases(pd.Series([size.gates.bias for size in sizes], dtype=float))
+    looks = _looks(size.gates.bias for size in sizes)
     for axes, split in zip(panels, METRICS.values(), strict=True):
         axes.axhline(0, color=FAMILY_COLOURS["residual"], linewidth=1.6)
         for place, size in enumerate(sizes):
@@ -240,14 +241,14 @@ def draw_points(
     )
 
 
-def _biases(biases: pd.Series) -> dict[float, dict]:
-    """Colour and marker of each bias, from the one closest to zero on."""
-    ordered = sorted(biases.unique(), reverse=True)
-    colours = matplotlib.colormaps["plasma"](np.linspace(0.55, 0, len(ordered)))
-    return {
-        bias: {"color": matplotlib.colors.to_hex(colour), "marker": MARKERS[place % len(MARKERS)]}
-        for place, (bias, colour) in enumerate(zip(ordered, colours, strict=True))
+def _looks(biases: Iterable[float]) -> dict[float, dict]:
+    """Colour and marker of each bias, from the one closest to zero on: the same in every figure."""
+    colours = matplotlib.colormaps["plasma"](np.linspace(0.55, 0, len(BIASES)))
+    looks = {
+        bias: {"color": matplotlib.colors.to_hex(colour), "marker": marker}
+        for bias, colour, marker in zip(BIASES, colours, MARKERS, strict=True)
     }
+    return {bias: looks[bias] for bias in sorted(set(biases), reverse=True)}
 
 
 def _highway(runs: pd.DataFrame) -> str:

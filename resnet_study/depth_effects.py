@@ -96,7 +96,7 @@ def overfitting(deep: pd.DataFrame, shallow: pd.DataFrame) -> str:
 
     - ``overfits``: worse in validation, and not worse in training.
     - ``trains less well``: worse in training, so whatever it does in validation is no overfitting.
-    - ``does not overfit``: neither. ``not decided``: fewer than ``FEWEST_SEEDS`` seeds.
+    - ``no overfitting seen``: neither. ``not decided``: fewer than ``FEWEST_SEEDS`` seeds.
     """
     training, validation = (
         gap(deep, shallow, f"{split}_error") for split in ("training", "validation")
@@ -105,4 +105,4 @@ def overfitting(deep: pd.DataFrame, shallow: pd.DataFrame) -> str:
         return "not decided"
     if sign(training) == "higher":
         return "trains less well"
-    return "overfits" if sign(validation) == "higher" else "does not overfit"
+    return "overfits" if sign(validation) == "higher" else "no overfitting seen"

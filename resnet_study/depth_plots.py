@@ -47,7 +47,7 @@ def errors_by_depth(runs: pd.DataFrame, chance: float) -> Figure:
         axes.set_xscale("log")
         axes.set_xticks(depths, [f"{depth:,}" for depth in depths])
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.set(title=title, xlabel="layers", ylim=(0, 100))
+        axes.set(title=title, xlabel="layers", ylim=(0, 103))
     panels[0].set_ylabel("error (%)")
     figure.legend(handles=_handles(runs), loc="outside lower center", ncols=3)
     return figure
@@ -94,7 +94,7 @@ def depth_curves(curves: pd.DataFrame, chance: float) -> Figure:
             if len(nets):
                 draw_curves(axes, long_curves(nets), look["color"])
         label_curves(axes)
-        axes.set(title=f"{depth:,} layers", ylim=(0, 100))
+        axes.set(title=f"{depth:,} layers", ylim=(0, 103))
     for axes in grid[0, 1:]:
         axes.set_ylabel("")
     there = set(zip(curves.family, curves.normalisation, strict=True))

@@ -1,4 +1,8 @@
-"""Published comparisons of Highway nets with ResNets, and ours beside them."""
+"""Published comparisons of Highway nets with ResNets, and ours beside them.
+
+References: He et al. 2015, arXiv 1512.03385; He et al. 2016, arXiv 1603.05027; Srivastava et al.
+2015, arXiv 1507.06228; Srivastava 2025, github.com/flukeskywalker/highway-resnet-comparison.
+"""
 
 from dataclasses import dataclass
 
@@ -6,7 +10,7 @@ import pandas as pd
 
 from resnet_study.effects import gap, select
 from resnet_study.statistics import estimate
-from resnet_study.tables import gate, mean_and_deviation, mean_and_interval
+from resnet_study.tables import gate, mean_and_deviation, mean_and_interval, signed
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class Published:
     parameters: str
 
 
+# What each changes besides the gates is told below their table in the chapter.
 PUBLISHED_COMPARISONS = (
     Published(
         # The Highway net's error is that of Srivastava et al. 2015, means over trainings.
@@ -64,12 +69,12 @@ def beside_published(scales: dict[str, pd.DataFrame]) -> pd.DataFrame:
         {
             "who": one.source,
             "data": "CIFAR-10",
+            "gap, points": signed(one.highway - one.residual),
+            "n": one.n,
             "layers": one.layers,
             "gate": one.gate,
             "Highway, %": f"{one.highway:.2f}",
             "ResNet, %": f"{one.residual:.2f}",
-            "gap, points": f"{one.highway - one.residual:+.2f}".replace("-", "−"),
-            "n": one.n,
             "parameters": one.parameters,
         }
         for one in PUBLISHED_COMPARISONS
@@ -93,10 +98,10 @@ def _ours(data: str, runs: pd.DataFrame, depth: int) -> dict | None:
     return {
         "who": "this book",
         "data": data,
+        "gap, points": mean_and_interval(measured),
+        "n": str(measured.n),
         "layers": f"{depth}, {depth}",
         "gate": gate(highway.gate_kernel.iloc[0], highway.gate_bias.iloc[0]),
         **dict(zip(("Highway, %", "ResNet, %"), map(mean_and_deviation, errors), strict=True)),
-        "gap, points": mean_and_interval(measured),
-        "n": str(measured.n),
         "parameters": ", ".join(sizes),
     }

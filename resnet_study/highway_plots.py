@@ -9,15 +9,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from resnet_study.comparison_plots import FAMILY_COLOURS
 from resnet_study.gate_statistics import constant_carry
 from resnet_study.plots import DEPTH_COLOURS, OTHER_DEPTHS, WIDTHS
 from resnet_study.tables import network
 
 # ResNet, Highway net drawn, Highway net contained: colours that any eye tells apart.
 ARM_COLOURS = {
-    "ResNet": DEPTH_COLOURS[18],
-    "Highway, drawn": DEPTH_COLOURS[34],
-    "Highway, contained": OTHER_DEPTHS,
+    "ResNet": FAMILY_COLOURS["residual"],
+    "Highway, drawn": FAMILY_COLOURS["highway"],
+    "Highway, contained": "#D55E00",
 }
 # After Okabe & Ito too, darker where a white page would swallow a colour, and with a marker each.
 BIAS_STYLES = {

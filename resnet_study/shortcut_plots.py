@@ -4,14 +4,17 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from resnet_study.plots import DEPTH_COLOURS, OTHER_DEPTHS
-from resnet_study.tables import NETWORKS, network
+from resnet_study.tables import NETWORKS, network, scientific
 
 FAMILIES = ("plain", "residual")
+# Without viridis' yellow end, which a white page swallows, and a dark one once it is inverted.
+COLOURS = ListedColormap(plt.get_cmap("viridis")(np.linspace(0, 0.75, 256)))
 
 
 def _band(axes: Axes, table: pd.DataFrame, x: str, y: str, **style) -> None:
@@ -24,7 +27,10 @@ def _band(axes: Axes, table: pd.DataFrame, x: str, y: str, **style) -> None:
 
 
 def responses(table: pd.DataFrame) -> Figure:
-    """Deviation of each layer's response, as in Fig. 7 of He et al. 2015; a line for each depth."""
+    """Deviation of each layer's response, as in Fig. 7 of He et al. 2015; a line for each depth.
+
+    The axis is logarithmic: layers of a net that hardly trains respond far more than others.
+    """
     figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.4), sharey=True, layout="constrained")
     depths = sorted(table.depth.unique())
     for axes, family in zip(panels, FAMILIES, strict=True):
@@ -32,7 +38,7 @@ def responses(table: pd.DataFrame) -> Figure:
             chosen = table[(table.family == family) & (table.depth == depth)]
             colour = DEPTH_COLOURS.get(depth, OTHER_DEPTHS)
             _band(axes, chosen, "position", "deviation", color=colour)
-        axes.set(title=NETWORKS[family], xlabel="layer")
+        axes.set(title=NETWORKS[family], xlabel="layer", yscale="log")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     panels[0].set_ylabel("deviation of the response")
     handles = [
@@ -88,9 +94,9 @@ def contours(landscapes: dict[str, pd.DataFrame]) -> Figure:
     )
     for axes, (title, table) in zip(panels, tables.items(), strict=True):
         drawn = axes.contour(
-            table.columns, table.index, table, levels=levels, cmap="viridis", linewidths=1.3
+            table.columns, table.index, table, levels=levels, cmap=COLOURS, linewidths=1.3
         )
-        axes.clabel(drawn, levels[::2], fmt=lambda level: f"{10**level:.2g}", fontsize=8)
+        axes.clabel(drawn, levels[::2], fmt=lambda level: scientific(10**level), fontsize=8)
         axes.plot(0, 0, "+", color="#444444", markersize=9)
         axes.set(title=title, xlabel="along the first direction", aspect="equal")
         axes.grid(visible=False)
@@ -110,7 +116,7 @@ def relief(landscapes: dict[str, pd.DataFrame]) -> Figure:
             a,
             b,
             table.to_numpy(),
-            cmap="viridis",
+            cmap=COLOURS,
             vmin=levels[0],
             vmax=levels[-1],
             rcount=len(table),

@@ -29,6 +29,8 @@ METRICS = {
     "validation_error": "validation",
     "ten_crop_error": "validation, ten crops",
 }
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+ARROWS = {"explodes": "↑", "vanishes": "↓", "stays in bounds": "=", "not decided": "?"}
 NOT_RECORDED = "not recorded yet"
 
 
@@ -39,11 +41,17 @@ def mean_and_deviation(value: Estimate) -> str:
     return f"{value.mean:.2f} ± {value.deviation:.2f}"
 
 
+def signed(value: float) -> str:
+    """``+1.11``, ``−0.36``, and ``0.00`` for what rounds to it."""
+    text = f"{value:+.2f}".replace("-", "−")
+    return text[1:] if text[1:] == "0.00" else text
+
+
 def mean_and_interval(value: Estimate) -> str:
     """``+1.11 [+0.79, +1.35]``, a difference with its 95 % interval, if it has one."""
     if value.n < 2:
-        return f"{value.mean:+.2f} [–]".replace("-", "−") if value.n else "–"
-    return f"{value.mean:+.2f} [{value.low:+.2f}, {value.high:+.2f}]".replace("-", "−")
+        return f"{signed(value.mean)} [–]" if value.n else "–"
+    return f"{signed(value.mean)} [{signed(value.low)}, {signed(value.high)}]"
 
 
 def with_n(value: Estimate) -> str:
@@ -59,6 +67,14 @@ def mean_and_range(values: pd.Series, digits: int = 2) -> str:
     texts = [f"{value:#.{digits}g}" for value in (known.mean(), known.min(), known.max())]
     mean, low, high = (text.rstrip(".").replace("-", "−") for text in texts)
     return f"{mean} [{low}, {high}]" if known.nunique() > 1 else mean
+
+
+def scientific(value: float) -> str:
+    """``1.2 × 10⁻³⁴``; ``13`` for what needs no power of ten to be read."""
+    if 0.001 <= value < 10_000:
+        return f"{value:.2g}" if value < 100 else f"{value:.0f}"
+    mantissa, power = f"{value:.1e}".split("e")
+    return f"{mantissa} × 10{str(int(power)).translate(SUPERSCRIPTS)}"
 
 
 def network(family: str, depth: int) -> str:
@@ -138,7 +154,8 @@ def coverage(
         return text
     command = f"resnet-study run --experiment {experiment.name} --recipe {recipe}"
     where = ", on a machine with a GPU," if gpu else ""
-    return f"{text} This command{where} trains the others: `{command}`"
+    missing = "the others" if recorded else "them"
+    return f"{text} This command{where} trains {missing}: `{command}`"
 
 
 def costs(runs: pd.DataFrame) -> pd.DataFrame:
@@ -197,10 +214,10 @@ def remainders(found: dict[str, Remainder]) -> pd.DataFrame:
         [
             {
                 "changed": name,
-                "points [95 % interval]": mean_and_interval(one.gap),
-                "less the recipe's": "–" if name == RECIPE else mean_and_interval(one.change),
-                "n": one.gap.n,
                 "what remains": one.reading,
+                "points [95 % interval]": mean_and_interval(one.gap),
+                "n": one.gap.n,
+                "less the recipe's": "–" if name == RECIPE else mean_and_interval(one.change),
             }
             for name, one in found.items()
         ]
@@ -231,9 +248,16 @@ def starts(runs: pd.DataFrame, gaps: dict[int, dict[str, Estimate]]) -> pd.DataF
             if nets.empty:
                 continue
             (row,) = final_errors(nets).to_dict("records")
-            row["network"] = kind(row["network"], normalisation)
             gap_in_words = "–" if normalisation == "batch" else mean_and_interval(measured)
-            rows.append(row | {"training, less the usual start's": gap_in_words})
+            rows.append(
+                {
+                    "network": kind(row.pop("network"), normalisation),
+                    "training, less the usual start's": gap_in_words,
+                    "training, %": row.pop("training, %"),
+                    "n": row.pop("n"),
+                    **row,
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -321,11 +345,11 @@ def data_size_slopes(sizes: Iterable[DataSize], fractions: Iterable[float]) -> p
         rows.append(
             {
                 "gate": gate(size.gates.kernel, size.gates.bias),
+                "verdict": size.verdict if whole else NOT_RECORDED,
+                "reading": size.reading if whole else NOT_RECORDED,
                 "training, a decade [95 %]": mean_and_interval(size.training_slope),
                 "validation, a decade [95 %]": mean_and_interval(size.validation_slope),
                 "n": size.validation_slope.n,
-                "reading": size.reading if whole else NOT_RECORDED,
-                "verdict": size.verdict if whole else NOT_RECORDED,
             }
         )
     return pd.DataFrame(rows)
@@ -342,10 +366,10 @@ def gates(summary: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
             {
                 "network": network("highway", depth),
                 "gate": gate(kernel, bias),
+                **{title: mean_and_range(runs[name]) for name, title in columns.items()},
+                "n": len(runs),
                 "parameters": f"{runs.parameters.iloc[0]:,}",
                 "multiply-adds": f"{runs.multiply_adds.iloc[0]:,}",
-                "n": len(runs),
-                **{title: mean_and_range(runs[name]) for name, title in columns.items()},
             }
         )
     return pd.DataFrame(rows)
@@ -358,7 +382,7 @@ def multiplication(growth: pd.DataFrame) -> pd.DataFrame:
     """
     return pd.DataFrame(
         {
-            "activation": growth.activation,
+            "activation": growth.activation.replace("relu", "ReLU"),
             "variance": growth.initialisation.map({"lecun": "1/N", "he": "2/N"}),
             "BN": growth.normalised.map({False: "no", True: "yes"}),
             "shortcuts": growth.shortcut.map({False: "no", True: "yes"}),
@@ -370,15 +394,17 @@ def multiplication(growth: pd.DataFrame) -> pd.DataFrame:
                     growth.factor_mean, growth.factor_low, growth.factor_high, strict=True
                 )
             ],
-            "in total": [f"{10**decades:.1e}".replace("-", "−") for decades in growth.decades_mean],
-            "law": growth.law,
             "n": growth.factor_n.astype(int),
+            "in total": [scientific(10**decades) for decades in growth.decades_mean],
+            "law": growth.law,
         }
     )
 
 
 def gradients(grown: pd.DataFrame, errors: pd.DataFrame, moments: Iterable[int]) -> pd.DataFrame:
-    """One row a net: decades of its gradient at ``moments``, what they are, and how it ends.
+    """One row a net: decades of its gradient at ``moments``, how it ends, and n.
+
+    After the decades stands what they mean, by ``ARROWS``.
 
     ``grown`` and ``errors`` are tables ``growth`` and ``curve`` of
     :func:`resnet_study.anatomy.load`; see ``reading`` of ``multiplication``.
@@ -391,7 +417,8 @@ def gradients(grown: pd.DataFrame, errors: pd.DataFrame, moments: Iterable[int])
         row = {"network": network(family, depth), "BN": "yes" if normalisation == "batch" else "no"}
         for moment in moments:
             measured = estimate(decades(nets, moment, **label))
-            row[f"iteration {moment}"] = f"{mean_and_interval(measured)}: {reading(measured)}"
+            arrow = ARROWS[reading(measured)]
+            row[f"iteration {moment}"] = f"{mean_and_interval(measured)} {arrow}"
         ends = errors[(errors[list(label)] == pd.Series(label)).all(axis=1)]
         last = ends[ends.epoch == ends.epoch.max()].training_error
         rows.append(row | {"training error, %": mean_and_deviation(estimate(last)), "n": len(last)})
@@ -404,11 +431,11 @@ def containment_gaps(table: pd.DataFrame) -> pd.DataFrame:
         {
             "layers": table.depth,
             "difference": table.minuend + " − " + table.subtrahend,
-            "parameters": table.parameters.map("{:,}".format),
-            "multiply-adds": table.multiply_adds.map("{:,}".format),
             "points [95 % interval]": table.gap.map(mean_and_interval),
             "n": [gap.n for gap in table.gap],
             "sign": table.sign,
+            "parameters": table.parameters.map("{:,}".format),
+            "multiply-adds": table.multiply_adds.map("{:,}".format),
         }
     )
 
@@ -455,7 +482,7 @@ def speeds(measured: pd.DataFrame) -> pd.DataFrame:
 def measurements(results: list[Path]) -> pd.DataFrame:
     """One row a result of a benchmark: what was measured where, and the floor's two speeds.
 
-    The last column is the time of Fig. 2 at the speed of our loop, without evaluations.
+    ``Fig. 2 once`` is its time at the speed of our loop, without evaluations.
     """
     rows = []
     for path in results:
@@ -465,6 +492,7 @@ def measurements(results: list[Path]) -> pd.DataFrame:
             {
                 "recipe": result["recipe"],
                 "device": result["provenance"]["device"]["name"],
+                "Fig. 2 once, minutes": f"{(images / ours.images_per_second).sum() / 60:.3g}",
                 "cores": result["cores"],
                 "torch": result["provenance"]["packages"]["torch"],
                 "measured on": result["started"][:10],
@@ -473,7 +501,6 @@ def measurements(results: list[Path]) -> pd.DataFrame:
                 "rounds × steps": f"{result['rounds']} × {result['steps']}",
                 "TFLOP/s": f"{result['flops_per_second'] / 1e12:.3g}",
                 "GB/s": f"{result['bytes_per_second'] / 1e9:.3g}",
-                "Fig. 2 once, minutes": f"{(images / ours.images_per_second).sum() / 60:.3g}",
             }
         )
     return pd.DataFrame(rows)
@@ -506,6 +533,7 @@ def show(table: pd.DataFrame, caption: str = ""):
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """A table of texts, which may be Markdown themselves, as Markdown."""
+    """A table of texts, which may be Markdown themselves, as Markdown; n stays with its number."""
     rows = [list(table), ["---"] * len(table.columns), *table.to_numpy().tolist()]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    text = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return text.replace("n = ", "n\u00a0=\u00a0")

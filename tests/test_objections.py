@@ -223,7 +223,7 @@ def test_a_table_of_remainders_says_what_is_missing():
     assert table.loc[WIDER, "points [95 % interval]"] == "+10.10 [+10.00, +10.20]"
     assert table.loc[WIDER, "less the recipe's"] == "−30.00 [−30.00, −30.00]"
     assert table.loc[WIDER, "what remains"] == "remains, smaller"
-    assert tuple(table.loc[LONGER]) == ("–", "–", 0, "not recorded yet")
+    assert tuple(table.loc[LONGER]) == ("not recorded yet", "–", 0, "–")
 
 
 def test_a_table_of_objections_has_a_row_for_each_net():

@@ -117,12 +117,24 @@ def test_what_is_usual_in_every_arm_has_no_column():
     assert set(tables.arms(contained).start) == {"contained"}
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1.234e-34, "1.2 × 10⁻³⁴"), (13_000, "1.3 × 10⁴"), (195.4, "195"), (0.98, "0.98"), (13, "13")],
+)
+def test_large_and_small_numbers_are_written_with_a_power_of_ten(value, text):
+    assert tables.scientific(value) == text
+
+
+def test_what_rounds_to_zero_has_no_sign():
+    assert [tables.signed(value) for value in (0.004, -0.004, -0.006)] == ["0.00", "0.00", "−0.01"]
+
+
 def test_gaps_are_written_with_gate_interval_and_cost():
     table = tables.gaps(highway_gaps(_arms(), rate=0.05, metric="training_error"))
     assert table.network.tolist() == ["Highway-18", "Highway-34"]
     row = table.iloc[0]
     assert (row.gate, row.matched, row.parameters) == ("3×3, −2", "", "1,234,567")
-    assert row["points [95 % interval]"] == "+0.00 [+0.00, +0.00]"
+    assert row["points [95 % interval]"] == "0.00 [0.00, 0.00]"
     assert (row.n, row["multiply-adds"], row["sign"]) == (3, "4,500,000", "undecided")
 
 
