@@ -104,6 +104,9 @@ sources.table(tables.final_errors(runs), "Final errors on the digits", records)
 #
 # ## The gaps, and what they say
 #
+# ```{margin}
+# *Points* are percentage points: from 10 % to 12 % are two.
+# ```
 # Each gap is a difference between two networks of the same seed, with the 95 % bootstrap
 # interval of its mean. The rule: if there are three seeds or more and the interval leaves out zero,
 # the sign of the gap supports or refutes the claim; if not, the claim is not decided. On a

@@ -21,6 +21,9 @@
 #
 # ## Rules
 #
+# ```{margin}
+# A *decade* is a factor of ten: +1 is ten times as much, −1 a tenth, 0 as much.
+# ```
 # Over a net the gradient *vanishes* if it shrinks to less than a tenth from the last block to the stem, *explodes* if it grows to more
 # than ten times, and *stays in bounds* if neither, each for the whole 95 % interval of its logarithm over seeds.
 #
