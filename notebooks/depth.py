@@ -93,7 +93,7 @@ Markdown(
 # %% [markdown]
 # ## Error against depth
 
-# %% mystnb={"figure": {"caption": "Final errors on the digits against the number of layers. Points are means over seeds, bars reach from the lowest seed to the highest; depths are a little apart so that no point hides another. Hollow points are nets of half the width. A run that diverged counts 100 %. Grey: failure; dotted: guessing.", "name": "fig-depth"}, "image": {"alt": "Two panels of error against depth on a logarithmic axis, training left and validation right, with points for plain nets, ResNets and ResNets with zero-\u03b3. The table below has the numbers."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Final errors on the digits against the number of layers. Points are means over seeds, bars reach from the lowest seed to the highest; depths are a little apart so that no point hides another. Hollow points are nets of half the width. A run that diverged lies on the upper edge. Grey: failure; dotted: guessing.", "name": "fig-depth"}, "image": {"alt": "Two panels of error against depth on a logarithmic axis, training left and validation right, with points for plain nets, ResNets and ResNets with zero-\u03b3. The table below has the numbers."}} tags=["hide-input"]
 if len(runs):
     sources.figure(depth_plots.errors_by_depth(runs, CHANCE), runs[SHOWN], records)
 
