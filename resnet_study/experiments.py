@@ -257,6 +257,7 @@ def objection_arms() -> tuple[Arm, ...]:
     )
 
 
+# All experiments by name, in the order in which ``resnet-study status`` lists them.
 EXPERIMENTS = {
     experiment.name: experiment
     for experiment in (
@@ -333,6 +334,10 @@ EXPERIMENTS = {
 
 
 def get_experiment(name: str) -> Experiment:
-    """The experiment called ``name``; InputError for an unknown one."""
+    """The experiment called ``name``, a key of ``EXPERIMENTS``.
+
+    Raises:
+        InputError: for an unknown name.
+    """
     require_one_of("experiment", name, EXPERIMENTS)
     return EXPERIMENTS[name]

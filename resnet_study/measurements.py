@@ -22,7 +22,7 @@ from resnet_study.records import RecordError, read_record, write_record
 
 DIGITS = 6  # significant ones that a file keeps
 
-Tables = dict[str, pd.DataFrame]
+Tables = dict[str, pd.DataFrame]  # tables of a measurement by name
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,7 @@ def _anatomies() -> Iterator[Measurement]:
             )
 
 
+# All measurements by name, in the order in which ``resnet-study measure`` makes them.
 MEASUREMENTS = {
     measurement.name: measurement
     for measurement in (
@@ -136,7 +137,11 @@ MEASUREMENTS = {
 
 
 def get_measurement(name: str) -> Measurement:
-    """The measurement called ``name``; InputError for an unknown one."""
+    """The measurement called ``name``, a key of ``MEASUREMENTS``.
+
+    Raises:
+        InputError: for an unknown name.
+    """
     require_one_of("measurement", name, MEASUREMENTS)
     return MEASUREMENTS[name]
 
