@@ -113,7 +113,7 @@ class Experiment:
 
     def recorded(
         self,
-        runs_dir: Path = paths.RUNS,
+        runs_dir: Path | str = paths.RUNS,
         recipe: str | None = None,
         seeds: Iterable[int] | None = None,
     ) -> list[Path]:
@@ -127,7 +127,7 @@ class Experiment:
 
     def records(
         self,
-        runs_dir: Path = paths.RUNS,
+        runs_dir: Path | str = paths.RUNS,
         recipe: str | None = None,
         seeds: Iterable[int] | None = None,
     ) -> list[Path]:

@@ -85,8 +85,7 @@ def test_every_result_has_a_machine_and_a_commit(tables):
 
 def test_every_training_has_the_fingerprint_of_its_data(tables):
     listed = {
-        (row["data set"], row["fraction"]): (row["SHA-256"], _n(row))
-        for row in tables["data"]
+        (row["data set"], row["fraction"]): (row["SHA-256"], _n(row)) for row in tables["data"]
     }
     assert len(listed) == len(tables["data"])  # a part of the data has one fingerprint
     assert sum(n for _, n in listed.values()) == len(RUNS)
