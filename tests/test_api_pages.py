@@ -62,13 +62,11 @@ def test_every_public_name_has_a_docstring(module):
             things |= {
                 f"{name}.{key}": value
                 for key, value in members.items()
-                if inspect.isfunction(value)
+                if inspect.isfunction(value) or isinstance(value, property)
             }
     undescribed = [name for name, thing in things.items() if not (thing.__doc__ or "").strip()]
-    # torch's own method; and some whose names and types say it all, in modules whose every change
-    # makes trainings start afresh.
-    allowed = re.compile(r"\.(forward|to|take|epoch_images|\w+_path)$|ImageFiles\.path$")
-    assert [name for name in undescribed if not allowed.search(name)] == []
+    # forward is torch's own method; what it does stands at its class.
+    assert [name for name in undescribed if not name.endswith(".forward")] == []
 
 
 def test_examples_of_the_overview_work(tmp_path, monkeypatch, capsys):
