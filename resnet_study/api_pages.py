@@ -9,6 +9,8 @@ import importlib
 import pkgutil
 import re
 
+from docutils import nodes
+
 import resnet_study
 from resnet_study import paths
 
@@ -48,8 +50,11 @@ def constants(code: str) -> dict[str, list[str]]:
     found = {}
     for node in ast.parse(code).body:
         match node:
-            case ast.Assign(targets=[ast.Name(id=name)]) if not name.startswith("_"):
-                lines = ast.get_source_segment(code, node.value).splitlines()
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+            ) if not name.startswith("_"):
+                lines = ast.get_source_segment(code, value).splitlines()
                 shown = [f"   {line}" for line in lines] if len(lines) <= LONGEST else []
                 found[name] = ["", ".. code-block:: python", "", *shown] if shown else []
     return found
@@ -59,6 +64,19 @@ def keep_colons(app, what, name, described, options, lines: list[str]) -> None:
     """Keep napoleon from taking what stands before a colon for a type: ``3: the kernel of H``."""
     if what in ("attribute", "data", "property"):
         lines[:0] = ["..", ""]  # a comment, so the first line has no colon
+
+
+def bind_percents(app, what, name, described, options, lines: list[str]) -> None:
+    """Keep a number and its percent sign on one line."""
+    lines[:] = [re.sub(r"(?<=\d) %(?!\w)", "\N{NO-BREAK SPACE}%", line) for line in lines]
+
+
+def drop_aliases(app, document) -> None:
+    """Leave out autodoc's "alias of …", which repeats the value that is shown below it."""
+    if app.env.docname.startswith(PAGES):
+        for paragraph in list(document.findall(nodes.paragraph)):
+            if paragraph.astext().startswith("alias of "):
+                paragraph.parent.remove(paragraph)
 
 
 def shorten_paths(app, what, name, described, options, signature: str | None, returns):
@@ -91,6 +109,8 @@ def setup(app) -> dict:
     """What Sphinx calls; see ``extra_extensions`` in ``_config.yml``."""
     app.connect("env-before-read-docs", describe_constants)
     app.connect("autodoc-process-docstring", keep_colons, priority=100)  # before napoleon
+    app.connect("autodoc-process-docstring", bind_percents)
     app.connect("autodoc-process-signature", shorten_paths)
+    app.connect("doctree-read", drop_aliases)
     app.connect("missing-reference", find_imported)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

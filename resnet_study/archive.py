@@ -10,7 +10,7 @@ from resnet_study.files import write_atomically
 from resnet_study.records import find_records, parse_record, read_record
 
 
-def pack(archive: Path, runs_dir: Path) -> int:
+def pack(archive: Path | str, runs_dir: Path | str) -> int:
     """Write all records below ``runs_dir`` into ``archive`` (tar.gz); returns how many.
 
     The same records make the same archive: it holds their names and contents, no times or owners.
@@ -35,7 +35,7 @@ def pack(archive: Path, runs_dir: Path) -> int:
     return len(paths)
 
 
-def unpack(archive: Path, runs_dir: Path) -> tuple[int, int]:
+def unpack(archive: Path | str, runs_dir: Path | str) -> tuple[int, int]:
     """Add the records in ``archive`` to ``runs_dir``; returns how many were new, and known.
 
     All are checked before the first is written; a run that is recorded already with other

@@ -132,8 +132,8 @@ def shift_colour(images: Tensor, axes: Tensor, alpha: Tensor) -> Tensor:
 def colour_moments(images: Tensor) -> tuple[Tensor, Tensor]:
     """Mean (C) and covariance (C, C) of the colours of images uint8 (N, C, H, W), in float64.
 
-    Sums of whole numbers below 2**53 are exact in float64, so neither the order nor the device
-    matters.
+    Sums of whole numbers below :math:`2^{53}` are exact in float64, so neither the order nor the
+    device matters.
     """
     channels = images.shape[1]
     sums = torch.zeros(channels, dtype=torch.float64, device=images.device)

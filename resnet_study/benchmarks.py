@@ -15,13 +15,13 @@ from resnet_study.records import read_record
 LOOPS = {"stock": "(a) stock", "resident": "(b) stock, data resident", "ours": "(c) ours"}
 
 
-def result_path(folder: Path, device: str, recipe: str, precision: str) -> Path:
+def result_path(folder: Path | str, device: str, recipe: str, precision: str) -> Path:
     """Where the result of ``recipe`` in ``precision`` on the device of that name belongs."""
     name = re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-")
     return Path(folder) / f"{name}-{recipe}-{precision}.json"
 
 
-def find_results(folder: Path = paths.BENCHMARKS) -> list[Path]:
+def find_results(folder: Path | str = paths.BENCHMARKS) -> list[Path]:
     """All results in ``folder``, sorted; none if there is no such folder."""
     return sorted(Path(folder).glob("*.json"))
 
@@ -59,7 +59,7 @@ def load_speeds(path: Path) -> pd.DataFrame:
 
 
 def title(result: dict) -> str:
-    """``digits in float32 on NVIDIA H200``."""
+    """What a result is of, in words, such as ``digits in float32 on NVIDIA H200``."""
     device = result["provenance"]["device"]["name"]
     return f"{result['recipe']} in {result['precision']} on {device}"
 

@@ -9,16 +9,20 @@ from resnet_study.blocks import PaddedIdentity, PlainBlock, ResidualBlock
 from resnet_study.highway import Gates, HighwayBlock
 from resnet_study.plots import DEPTH_COLOURS, OTHER_DEPTHS
 
-# Colours that any eye tells apart: of the branch, the shortcut and the gate.
-BRANCH, SHORTCUT, GATE = DEPTH_COLOURS[18], DEPTH_COLOURS[34], OTHER_DEPTHS
-INK = "#222222"
+# Colours that any eye tells apart.
+BRANCH = DEPTH_COLOURS[18]  # colour of the branch
+SHORTCUT = DEPTH_COLOURS[34]  # colour of the shortcut
+GATE = OTHER_DEPTHS  # colour of the gate
+INK = "#222222"  # of text and lines
 OPERATIONS = "+×"  # stand in a circle, all else in a box
-# Rows from the top: the input; where shortcut and gate fork off, and have their first layers; what
-# joins the paths; the last ReLU and the output.
-INPUT, OUTPUT = 0, 9
-FORKS = {SHORTCUT: 0.3, GATE: 0.5}
-FIRST = {BRANCH: 1, SHORTCUT: 3, GATE: 4}
-MULTIPLICATION, ADDITION, RELU = 6, 7, 8
+# Rows, counted from the top.
+INPUT = 0  # row of the input
+FORKS = {SHORTCUT: 0.3, GATE: 0.5}  # rows where shortcut and gate fork off
+FIRST = {BRANCH: 1, SHORTCUT: 3, GATE: 4}  # row of the first layer of each path
+MULTIPLICATION = 6  # row of the products with the gate
+ADDITION = 7  # row where the paths are added
+RELU = 8  # row of the last ReLU
+OUTPUT = 9  # row of the output
 
 
 def same_shape(channels: int = 64) -> Figure:

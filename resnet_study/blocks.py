@@ -1,5 +1,8 @@
 """Blocks of plain and residual nets, and the layers that blocks of every family share.
 
+A block maps (N, channels_in, H, W) to (N, channels_out, H/stride, W/stride), rounded up. So do its
+branch and its shortcut.
+
 Reference: K. He, X. Zhang, S. Ren, J. Sun, "Deep residual learning for image
 recognition", arXiv 1512.03385, sections 3.2, 3.3 and 4.1.
 """

@@ -22,7 +22,7 @@ from resnet_study.recipes import RECIPES, get_recipe
 from resnet_study.records import read_record
 from resnet_study.runs import Run, make_run, perform
 
-RUNS_DIR = click.option(
+_RUNS_DIR = click.option(
     "--runs-dir", type=Path, default=paths.RUNS, help="Folder of the records. [data/runs]"
 )
 
@@ -40,10 +40,10 @@ def cli():
 @click.option("--family", help="Which blocks. [residual]")
 @click.option("--depth", type=int, help="Weighted layers. [18]")
 @click.option("--seed", type=int, help="Of weights, order and augmentation. [0]")
-@click.option("--shortcut", help="Of a net that has shortcuts. [A]")
+@click.option("--shortcut", help="A, B or C, of a net that has shortcuts. [A]")
 @click.option("--gate-kernel", type=int, help="Of a Highway net: 1 or 3. [3]")
 @click.option("--gate-bias", type=float, help="Where it starts. [-2]")
-@click.option("--gate-form", help="coupled, uncoupled, or shortcut alone. [coupled]")
+@click.option("--gate-form", help="coupled, uncoupled, or shortcut (branch not gated). [coupled]")
 @click.option("--gate-reshaping", help="Blocks that change shape: gated or plain. [gated]")
 @click.option("--gate-normalised", is_flag=True, default=None, help="Normalise before the sigmoid.")
 @click.option("--gate-relu", help="after the mix, or inside of H. [after]")
@@ -60,7 +60,7 @@ def cli():
 @click.option("--patience", type=int, help="Epochs of a plateau, instead of the recipe's drops.")
 @click.option("--fraction", type=float, help="Of the training images, for as many steps. [1]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
-@RUNS_DIR
+@_RUNS_DIR
 @click.option("--data-dir", type=Path, default=paths.DOWNLOADS, help="Data sets. [data/downloads]")
 @click.option("--time-budget", help="Save and stop after this long, such as 9m.")
 @click.option(
@@ -106,7 +106,11 @@ def run(
 
 
 def seed_list(text: str | None) -> tuple[int, ...] | None:
-    """The seeds of an option, or None where it was not given."""
+    """The seeds of an option, or None where it was not given.
+
+    Raises:
+        InputError: for a text that :func:`~resnet_study.experiments.parse_seeds` cannot read.
+    """
     return None if text is None else parse_seeds(text)
 
 
@@ -145,7 +149,7 @@ def _run_one(chosen: Run, overwrite: bool, *, runs_dir: Path, **options) -> None
 @click.option("--seeds", default="0-2", show_default=True, help="Such as 0-2,7.")
 @click.option("--jobs", type=int, help="Runs at a time. [one a core]")
 def reproduce(seeds, jobs):
-    """Train figure 2 on digits afresh, render the book from it, and report."""
+    """Train Fig. 2 and Highway nets on digits afresh, render the book from them, and report."""
     from resnet_study.reproduction import reproduce  # needs papermill; training does not
 
     if len(parse_seeds(seeds)) < FEWEST_SEEDS:
@@ -160,7 +164,7 @@ def reproduce(seeds, jobs):
 @click.argument("experiment", required=False)
 @click.option("--recipe", help="One of the experiment's recipes. [all]")
 @click.option("--seeds", help="Such as 0-2,7. [the experiment's]")
-@RUNS_DIR
+@_RUNS_DIR
 def status(experiment, recipe, seeds, runs_dir):
     """Say what is recorded, part-trained, missing or stale.
 
@@ -187,7 +191,7 @@ def status(experiment, recipe, seeds, runs_dir):
 
 
 @cli.command()
-@RUNS_DIR
+@_RUNS_DIR
 def verdicts(runs_dir):
     """Say what the records say of each claim, and what would decide the undecided."""
     for claim, findings in claims.examine(runs_dir).items():
@@ -232,7 +236,7 @@ def measure(names, jobs, overwrite):
 
 @cli.command()
 @click.argument("archive", type=Path)
-@RUNS_DIR
+@_RUNS_DIR
 def pack(archive, runs_dir):
     """Write all records into ARCHIVE (tar.gz)."""
     click.echo(f"packed {archives.pack(archive, runs_dir)} records into {archive}")
@@ -240,7 +244,7 @@ def pack(archive, runs_dir):
 
 @cli.command()
 @click.argument("archive", type=Path)
-@RUNS_DIR
+@_RUNS_DIR
 def unpack(archive, runs_dir):
     """Add the records in ARCHIVE to ours, after checking all of them."""
     new, known = archives.unpack(archive, runs_dir)

@@ -1,12 +1,14 @@
-"""In what sense Highway networks contain residual ones (claim C7), as code.
+r"""In what sense Highway networks contain residual ones (claim C7), as code.
 
-A residual block is y = ReLU(F(x) + s(x)). A coupled Highway block with T = ½ everywhere is
-y = ReLU((H(x) + s(x)) / 2). Put y_l = 2^(−l) x_l, where x_l is the output of residual block l:
-then H_l = 2^(−l) F_l does it, because ReLU, padding and sub-sampling commute with a factor, and
+A residual block is :math:`y = \mathrm{ReLU}(F(x) + s(x))`. A coupled Highway block with
+:math:`T = \tfrac{1}{2}` everywhere is :math:`y = \mathrm{ReLU}((H(x) + s(x)) / 2)`. Put
+:math:`y_l = 2^{-l} x_l`, where :math:`x_l` is the output of residual block :math:`l`: then
+:math:`H_l = 2^{-l} F_l` does it, because ReLU, padding and sub-sampling commute with a factor, and
 because a branch that ends in batch normalisation can be given any factor: its first convolutions
-do not see the scale of their input (once the running statistics and ε are scaled with it), its
-last normalisation puts out whatever its γ and β say. A projection shortcut ends in batch
-normalisation too, and is scaled likewise. The classifier takes the factor 2^L back.
+do not see the scale of their input (once the running statistics and :math:`\varepsilon` are scaled
+with it), its last normalisation puts out whatever its :math:`\gamma` and :math:`\beta` say. A
+projection shortcut ends in batch normalisation too, and is scaled likewise. The classifier takes
+the factor :math:`2^L` back.
 
 So every ResNet with batch normalisation has its Highway net, exactly. That says nothing about
 training: He et al. 2016 (1603.05027, Table 1) trained frozen factors of ½ to 12.35 % error where
@@ -49,9 +51,10 @@ def contain(resnet: Network, kernel: int = 1) -> Network:
 
 
 def approach(resnet: Network, bias: float, kernel: int = 1) -> Network:
-    """The uncoupled Highway net with T = C = σ(``bias``) on the weights of ``resnet``.
+    r"""The uncoupled Highway net with T = C = σ(``bias``) on the weights of ``resnet``.
 
-    It becomes the residual net as the bias grows, and never is it: 1 − σ(b) ≈ e^(−b).
+    It becomes the residual net as the bias grows, and never is it:
+    :math:`1 - \sigma(b) \approx e^{-b}`.
 
     Raises:
         InputError: for a net that is not residual.
@@ -64,7 +67,10 @@ def approach(resnet: Network, bias: float, kernel: int = 1) -> Network:
 
 
 def relative_error(network: Network, reference: Network, images: Tensor) -> float:
-    """Largest difference of two nets' logits on ``images``, relative to the largest logit."""
+    """Largest difference of two nets' logits on ``images`` (N, C, H, W), as a fraction.
+
+    Of the largest logit of ``reference``, in absolute value. The nets' modes are as they are given.
+    """
     with torch.no_grad():
         ours, theirs = network(images), reference(images)
     return ((ours - theirs).abs().max() / theirs.abs().max()).item()
@@ -95,9 +101,9 @@ def negative_part(resnet: Network, images: Tensor) -> dict[str, float]:
     """How far each F is from every function that is never negative: block name to distance.
 
     The H of the original Highway network is one affine map and a ReLU, so it is never negative.
-    Whatever its weights, its relative distance ‖H − F‖ / ‖F‖ over ``images`` is at least that of
-    the nearest non-negative function max(F, 0): ‖min(F, 0)‖ / ‖F‖. 0 would mean that F could be
-    such an H; a symmetric F has 0.71.
+    Whatever its weights, its relative distance ‖H − F‖ / ‖F‖ over ``images`` (N, C, H, W) is at
+    least that of the nearest non-negative function max(F, 0): ‖min(F, 0)‖ / ‖F‖. 0 would mean that
+    F could be such an H; a symmetric F has 0.71. The net's mode is as it is given.
 
     Raises:
         InputError: for a net that is not residual.

@@ -1,8 +1,8 @@
 """Data sets as tensors: digits (embedded), Fashion-MNIST, CIFAR-10 and -100, Tiny ImageNet.
 
 A small data set lives whole on the device as unsigned bytes; a batch is cut from it,
-augmented and normalised at once. ImageNet does not fit: see ``imagenet``. Data know nothing of
-models.
+augmented and normalised at once. ImageNet does not fit: see :mod:`resnet_study.imagenet`. Data
+know nothing of models.
 """
 
 import hashlib
@@ -36,9 +36,11 @@ class Images:
         return len(self.labels)
 
     def to(self, device: torch.device | str) -> "Images":
+        """The same images and labels on ``device``."""
         return Images(self.images.to(device), self.labels.to(device))
 
     def take(self, indices: Tensor) -> "Images":
+        """Those at ``indices`` int64 (n), on the images' device; in that order."""
         return Images(self.images[indices], self.labels[indices])
 
     def split(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -65,6 +67,7 @@ class Dataset:
 
     @property
     def classes(self) -> int:
+        """How many there are; labels are 0 to one below."""
         return int(self.train.labels.max()) + 1
 
     @property
@@ -74,13 +77,16 @@ class Dataset:
 
     @property
     def channels(self) -> int:
+        """Of the images: 1 for grey, 3 for colour."""
         return self.image_shape[0]
 
     @property
     def device(self) -> torch.device:
+        """Where the images lie and batches come out."""
         return self.train.images.device
 
     def to(self, device: torch.device | str) -> "Dataset":
+        """The same data set on ``device``."""
         return Dataset(
             self.train.to(device),
             self.validation.to(device),
@@ -256,7 +262,8 @@ def halve(images: Tensor) -> Tensor:
     return torch.cat([part.round().to(torch.uint8) for part in means])
 
 
-# Sets that live whole on the device.
+# Sets that live whole on the device: what reads each from a folder, the training images and the
+# set's own test images, None where it has none.
 RESIDENT: dict[str, Callable[[Path], tuple[Images, Images | None]]] = {
     "digits": _digits,
     "fashion-mnist": _torchvision("FashionMNIST"),
@@ -266,11 +273,11 @@ RESIDENT: dict[str, Callable[[Path], tuple[Images, Images | None]]] = {
     "tiny-imagenet-20": _tiny_imagenet(every=10),
     "tiny-imagenet-32": _tiny_imagenet(every=1, halved=True),
 }
-DATA_SETS = (*RESIDENT, "imagenet")
+DATA_SETS = (*RESIDENT, "imagenet")  # the names of all data sets
 
 
 def load_data(
-    name: str, held_out: int, data_dir: Path = paths.DOWNLOADS, fraction: float = 1
+    name: str, held_out: int, data_dir: Path | str = paths.DOWNLOADS, fraction: float = 1
 ) -> Dataset | ImageNet:
     """Load a data set of ``DATA_SETS`` onto the CPU.
 
@@ -284,8 +291,9 @@ def load_data(
             and so does the length of an epoch.
 
     Raises:
-        InputError: for an unknown name, data that are missing or corrupt, or a fraction that is
-            too small to hold every class.
+        InputError: for an unknown name, data that are missing or corrupt, a fraction that is
+            too small to hold every class, too few images to hold out so many, a set without test
+            images of which none are held out, or ``held_out`` or ``fraction`` on ``imagenet``.
     """
     require_one_of("data set", name, DATA_SETS)
     if name == "imagenet":

@@ -16,7 +16,10 @@ def require_one_of(name: str, value: object, accepted: Iterable[object]) -> None
 
 
 def require_integers(**values: object) -> None:
-    """Raise :class:`InputError` unless all are whole numbers; a notebook may hand in 18.0."""
+    """Raise :class:`InputError` unless all are of type int.
+
+    A notebook may hand in 18.0, which is refused, as are true and false.
+    """
     for name, value in values.items():
         if not isinstance(value, int) or isinstance(value, bool):
             raise InputError(f"{name} {value!r} is no whole number")

@@ -113,7 +113,7 @@ class Experiment:
 
     def recorded(
         self,
-        runs_dir: Path = paths.RUNS,
+        runs_dir: Path | str = paths.RUNS,
         recipe: str | None = None,
         seeds: Iterable[int] | None = None,
     ) -> list[Path]:
@@ -127,7 +127,7 @@ class Experiment:
 
     def records(
         self,
-        runs_dir: Path = paths.RUNS,
+        runs_dir: Path | str = paths.RUNS,
         recipe: str | None = None,
         seeds: Iterable[int] | None = None,
     ) -> list[Path]:
@@ -257,6 +257,7 @@ def objection_arms() -> tuple[Arm, ...]:
     )
 
 
+# All experiments by name, in the order in which ``resnet-study status`` lists them.
 EXPERIMENTS = {
     experiment.name: experiment
     for experiment in (
@@ -333,6 +334,10 @@ EXPERIMENTS = {
 
 
 def get_experiment(name: str) -> Experiment:
-    """The experiment called ``name``; InputError for an unknown one."""
+    """The experiment called ``name``, a key of ``EXPERIMENTS``.
+
+    Raises:
+        InputError: for an unknown name.
+    """
     require_one_of("experiment", name, EXPERIMENTS)
     return EXPERIMENTS[name]

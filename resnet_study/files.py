@@ -55,7 +55,13 @@ def exclusive(lock: Path) -> Iterator[None]:
 
 
 def require_writable(folder: Path) -> None:
-    """Find out before a long job, not after it, that its result cannot be written."""
+    """Find out before a long job, not after it, that its result cannot be written.
+
+    ``folder`` is made if it is not there.
+
+    Raises:
+        InputError: if nothing can be written into it.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()

@@ -121,14 +121,20 @@ def measure_lesions(model: nn.Module, data: Dataset, recipe: Recipe) -> dict[str
 
 
 def recalibration_images(data: Dataset, recipe: Recipe) -> Tensor:
-    """At most ``RECALIBRATION`` clean training images, evenly spread over the set, normalised."""
+    """Clean training images, normalised float (n, C, H, W): at most ``RECALIBRATION``.
+
+    Evenly spread over the set, and cut as the recipe evaluates them.
+    """
     spread = torch.arange(0, len(data.train), math.ceil(len(data.train) / RECALIBRATION))
     some = replace(data, train=data.train.take(spread.to(data.device)))
     return next(some.evaluation_batches("train", recipe.augmentation, batch=RECALIBRATION))[0]
 
 
 def constant_carry(bias: float, blocks: int) -> float:
-    """Carry product of gates that are σ(``bias``) whatever they see: (1 − σ(b))^blocks."""
+    r"""Carry product of gates that are σ(``bias``) whatever they see.
+
+    :math:`(1 - \sigma(b))^n` with ``bias`` b and n ``blocks``.
+    """
     return (1 + math.exp(bias)) ** -blocks
 
 

@@ -2,7 +2,8 @@
 
 y = H(x)·T(x) + s(x)·(1 − T(x)), where H is the residual function F of the other families, s the
 shortcut, and T the transform gate: one value in (0, 1) for each unit, the sigmoid of a
-convolution of the block's input.
+convolution of the block's input. A block maps (N, channels_in, H, W) to (N, channels_out,
+H/stride, W/stride), rounded up; H(x), s(x) and T(x) have the shape of its output.
 
 References: R. K. Srivastava, K. Greff, J. Schmidhuber, "Highway networks", arXiv 1505.00387, and
 "Training very deep networks", arXiv 1507.06228; K. He, X. Zhang, S. Ren, J. Sun, "Identity

@@ -52,6 +52,7 @@ class ImageFiles:
         return len(self.labels)
 
     def path(self, index: int) -> Path:
+        """Where the file of image ``index`` lies."""
         return self.root / os.fsdecode(self.names[index])
 
     def read(self, index: int) -> Tensor:
@@ -147,10 +148,12 @@ class ImageNet:
 
     @property
     def epoch_images(self) -> int:
+        """The length of an epoch: all training images."""
         return len(self.train)
 
     @property
     def classes(self) -> int:
+        """How many there are; labels are 0 to one below."""
         return int(self.train.labels.max()) + 1
 
     @property
@@ -159,6 +162,7 @@ class ImageNet:
         return self.mean.device
 
     def to(self, device: torch.device | str) -> "ImageNet":
+        """The same images, with batches that come out on ``device``."""
         names = ("mean", "deviation", "colour_axes")
         return replace(self, **{name: getattr(self, name).to(device) for name in names})
 

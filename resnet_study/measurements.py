@@ -22,7 +22,7 @@ from resnet_study.records import RecordError, read_record, write_record
 
 DIGITS = 6  # significant ones that a file keeps
 
-Tables = dict[str, pd.DataFrame]
+Tables = dict[str, pd.DataFrame]  # tables of a measurement by name
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class Measurement:
     settings: dict
     measure: Callable[..., Tables]
 
-    def path(self, folder: Path = paths.MEASUREMENTS) -> Path:
+    def path(self, folder: Path | str = paths.MEASUREMENTS) -> Path:
         """Where its file lies, or will lie."""
         return Path(folder) / f"{self.name}.json"
 
-    def state(self, folder: Path = paths.MEASUREMENTS) -> str:
+    def state(self, folder: Path | str = paths.MEASUREMENTS) -> str:
         """``recorded``, ``missing``, or ``stale``: recorded with other settings.
 
         Raises:
@@ -49,7 +49,7 @@ class Measurement:
             return "missing"
         return "recorded" if read_record(path).get("settings") == self.settings else "stale"
 
-    def record(self, folder: Path = paths.MEASUREMENTS) -> Path:
+    def record(self, folder: Path | str = paths.MEASUREMENTS) -> Path:
         """Measure, on the CPU and one thread, and write the file; returns its path.
 
         Raises:
@@ -72,7 +72,7 @@ class Measurement:
         write_record(self.path(folder), content)
         return self.path(folder)
 
-    def tables(self, folder: Path = paths.MEASUREMENTS) -> Tables:
+    def tables(self, folder: Path | str = paths.MEASUREMENTS) -> Tables:
         """The recorded tables by name.
 
         Raises:
@@ -112,6 +112,7 @@ def _anatomies() -> Iterator[Measurement]:
             )
 
 
+# All measurements by name, in the order in which ``resnet-study measure`` makes them.
 MEASUREMENTS = {
     measurement.name: measurement
     for measurement in (
@@ -136,7 +137,11 @@ MEASUREMENTS = {
 
 
 def get_measurement(name: str) -> Measurement:
-    """The measurement called ``name``; InputError for an unknown one."""
+    """The measurement called ``name``, a key of ``MEASUREMENTS``.
+
+    Raises:
+        InputError: for an unknown name.
+    """
     require_one_of("measurement", name, MEASUREMENTS)
     return MEASUREMENTS[name]
 

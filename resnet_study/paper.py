@@ -1,4 +1,7 @@
-"""The results of He et al. 2015: Table 2, and the curves of Fig. 4 (Fig. 2 of the post)."""
+"""The results of He et al. 2015 (arXiv 1512.03385): Table 2, and the curves of Fig. 4.
+
+That is Fig. 2 of the post.
+"""
 
 from math import nan
 

@@ -11,4 +11,4 @@ EXECUTIONS = ROOT / "data" / "executions.json"  # committed log of the notebooks
 PAPER = ROOT / "data" / "paper"  # curves of He et al. 2015
 DOWNLOADS = ROOT / "data" / "downloads"  # data sets fetched by torchvision; not committed
 BUILD = ROOT / "_build"  # the rendered book; not committed
-REPRODUCTION = BUILD / "reproduction"  # what `make reproduce` trains, executes and reports
+REPRODUCTION = BUILD / "reproduction"  # what ``make reproduce`` trains, executes and reports

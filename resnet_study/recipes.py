@@ -22,7 +22,7 @@ class Recipe:
     """
 
     name: str
-    data: str  # a key of data.DATA_SETS
+    data: str  # one of data.DATA_SETS
     held_out: int  # training images that validate; 0: the data set's own test images
     stem: str  # one of models.STEMS
     width: int  # channels of the first stage
@@ -137,7 +137,7 @@ def imagenet() -> Recipe:
     """He et al. 2015, section 3.4, on the 1.28 million images of ImageNet.
 
     120 epochs of 5,005 batches are the paper's 60e4 iterations; its rate drops on plateaus, which
-    its Fig. 4 shows at 15e4 and 30e4 (``patience`` has them found). Channels are
+    its Fig. 4 shows at 15e4 and 30e4 (``patience`` looks for plateaus instead). Channels are
     normalised where the paper subtracts the mean of each pixel.
     """
     return Recipe(
@@ -157,7 +157,11 @@ def imagenet() -> Recipe:
 
 
 def tiny_imagenet() -> Recipe:
-    """The ImageNet recipe of He et al. 2015, section 3.4, scaled by 1/4 in pixels."""
+    """The ImageNet recipe of He et al. 2015, section 3.4, at a quarter of the side in pixels.
+
+    Crops of 56 where the paper has 224, from a side of 64 to 120 where it has 256 to 480. 90
+    epochs, with drops after 30 and 60 of them.
+    """
     return replace(
         imagenet(),
         name="tiny-imagenet",

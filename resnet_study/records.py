@@ -71,7 +71,7 @@ def parse_record(text: str, path: Path) -> dict:
     return record
 
 
-def find_records(runs_dir: Path = paths.RUNS) -> list[Path]:
+def find_records(runs_dir: Path | str = paths.RUNS) -> list[Path]:
     """All records below ``runs_dir``, sorted.
 
     Raises:
@@ -99,9 +99,21 @@ def _labels(record: dict) -> dict:
 
 
 def load_runs(records: Iterable[Path]) -> pd.DataFrame:
-    """One row a run: labels, final errors (percent, last epoch), cost and provenance.
+    """One row a run: labels, final errors, cost and provenance.
 
-    A run that diverged has ``diverged`` true and no final errors.
+    - What tells runs apart: ``recipe``, ``family``, ``depth``, ``shortcut``, ``seed``, ``rate``,
+      ``epochs``, ``width``, ``fraction``, ``match``, ``start``, ``normalisation``, and the gates of
+      a Highway net, ``gate_kernel``, ``gate_bias``, ``gate_form``, ``gate_reshaping``,
+      ``gate_normalised`` and ``gate_relu``.
+    - ``diverged``, and errors at the last epoch in percent, none for a run that diverged:
+      ``training_error``, ``clean_training_error``, ``validation_error``, and ``ten_crop_error``
+      where the recipe says so.
+    - ``parameters``; ``multiply_adds``, for one image; ``seconds``; ``images_per_second``;
+      ``peak_memory``, in bytes, none in older records.
+    - ``device``, ``torch``, ``commit``, ``data_fingerprint``, ``sha256``, ``path``.
+
+    Raises:
+        RecordError: if a record is missing or damaged.
     """
     rows = []
     for path in records:
@@ -129,7 +141,14 @@ def load_runs(records: Iterable[Path]) -> pd.DataFrame:
 
 
 def load_curves(records: Iterable[Path]) -> pd.DataFrame:
-    """One row an evaluation: labels of the run, then the columns of its curve."""
+    """One row an evaluation, at the end of an epoch.
+
+    The fields of :class:`~resnet_study.training.Evaluation`, and what tells runs apart as in
+    :func:`load_runs`.
+
+    Raises:
+        RecordError: if a record is missing or damaged.
+    """
     tables = []
     for path in records:
         record = read_record(path)
@@ -143,6 +162,9 @@ def load_gates(records: Iterable[Path]) -> pd.DataFrame:
     Labels and size of the run, ``position`` (1 is the block nearest the image), the columns of
     :func:`resnet_study.gate_statistics.measure_gates`, and ``carry_product``, that of the carry
     factors up to the block. A record without gates has no row: no Highway net, or it diverged.
+
+    Raises:
+        RecordError: if a record is missing or damaged.
     """
     tables = []
     for record in map(read_record, records):
@@ -158,6 +180,9 @@ def load_lesions(records: Iterable[Path]) -> pd.DataFrame:
     Labels and size of the run, ``position``, the columns of
     :func:`resnet_study.gate_statistics.measure_lesions`, and what the lesion costs against the
     whole net, in points: ``cost``, and ``cost_recalibrated``.
+
+    Raises:
+        RecordError: if a record is missing or damaged.
     """
     tables = []
     for record in map(read_record, records):

@@ -1,6 +1,7 @@
 """The loss around trained nets of the digits recipe: Li et al. 2018, arXiv 1712.09913.
 
-The net of a run is trained once more, as weights are not kept; see ``diagnostics.landscape``.
+The net of a run is trained once more, as weights are not kept; see
+:mod:`resnet_study.diagnostics.landscape`.
 """
 
 from pathlib import Path
@@ -46,7 +47,7 @@ def measure(
 ) -> dict[str, pd.DataFrame]:
     """Tables ``landscape``, of ``evaluate_landscape`` on all clean training images, and ``final``.
 
-    ``points`` coordinates from −``reach`` to ``reach`` each way, along two filter-normalised
+    ``points`` coordinates from ``-reach`` to ``reach`` each way, along two filter-normalised
     directions drawn by the seed ``directions``; ``final`` has the errors of the trained net.
     ``changes`` are of the recipe.
     """

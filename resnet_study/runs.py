@@ -123,16 +123,19 @@ class Run:
         changes = [f"{name}-{value}" for name, value in self.changes.items()]
         return "-".join([f"{self.family}-{self.depth}", *changes, f"seed-{self.seed}"])
 
-    def record_path(self, runs_dir: Path = paths.RUNS) -> Path:
+    def record_path(self, runs_dir: Path | str = paths.RUNS) -> Path:
+        """Where its record lies below ``runs_dir``, or will lie."""
         return Path(runs_dir) / self.recipe.name / f"{self.name}.json"
 
-    def checkpoint_path(self, runs_dir: Path = paths.RUNS) -> Path:
+    def checkpoint_path(self, runs_dir: Path | str = paths.RUNS) -> Path:
+        """Where its checkpoint lies while it is trained: beside the record."""
         return self.record_path(runs_dir).with_suffix(".checkpoint")
 
-    def lock_path(self, runs_dir: Path = paths.RUNS) -> Path:
+    def lock_path(self, runs_dir: Path | str = paths.RUNS) -> Path:
+        """Where the lock lies that one process holds while it trains it."""
         return self.record_path(runs_dir).with_name(f".{self.name}.lock")
 
-    def state(self, runs_dir: Path = paths.RUNS) -> str:
+    def state(self, runs_dir: Path | str = paths.RUNS) -> str:
         """``recorded``, ``part-trained``, ``missing``, or ``stale``.
 
         Stale is recorded with another configuration, part-trained has a checkpoint.
@@ -214,8 +217,8 @@ def perform(
     run: Run,
     *,
     device: str = "auto",
-    runs_dir: Path = paths.RUNS,
-    data_dir: Path = paths.DOWNLOADS,
+    runs_dir: Path | str = paths.RUNS,
+    data_dir: Path | str = paths.DOWNLOADS,
     callbacks: Iterable[Callback] = (),
     checkpoint_seconds: float = 60,
     deadline: float | None = None,
@@ -229,8 +232,16 @@ def perform(
     train it together, the first of them writes; their folder of records must be one and the same.
 
     Args:
-        checkpoint_seconds: least time between two checkpoints.
-        deadline: moment of ``time.time`` at which to save and stop.
+        run: what is trained.
+        device: as :func:`~resnet_study.training.choose_device` takes it.
+        runs_dir: folder of the records, made if it is not there; a record that this run has
+            there is replaced.
+        data_dir: folder for data sets that do not come with a package.
+        callbacks: called while it trains, see :data:`~resnet_study.training.Callback`.
+        checkpoint_seconds: least time between two checkpoints, in seconds; 0 saves after every
+            step.
+        deadline: moment of ``time.time`` at which to save and stop; never if None.
+        progress: whether to show a bar on standard error.
 
     Raises:
         OutOfTime: at the deadline.
@@ -329,7 +340,7 @@ def input_shape(run: Run, data: Dataset) -> tuple[int, int, int]:
 
 
 def describe(run: Run, origin: dict, model: Network, data: Dataset, history: History) -> dict:
-    """The content of a record; see ``book/records.md``."""
+    """The content of a record; see :doc:`/book/records`."""
     diverged = history.diverged_at is not None
     curve = [asdict(point) for point in history.curve]
     last = {} if diverged else curve[-1]

@@ -50,7 +50,7 @@ def named_records(runs_dir: Path = paths.RUNS) -> dict[str, dict]:
 
 
 def row(name: str, record: dict) -> dict[str, str]:
-    """Texts of one row of the table by the titles of their columns; "" where there is none.
+    """Texts of one row of the table by the titles of their columns, empty where there is none.
 
     Raises:
         RecordError: if no run today has the record's configuration.
@@ -74,13 +74,13 @@ def row(name: str, record: dict) -> dict[str, str]:
 
 
 def short_commit(commit: str | None) -> str:
-    """Seven digits, and ``+`` where the code differed from its commit; "" for none."""
+    """Seven digits, and ``+`` where the code differed from its commit; empty for none."""
     name, modified, _ = (commit or "").partition("+")
     return name[:7] + modified
 
 
 def _final(record: dict, metric: str) -> str:
-    """An error at the last epoch in percent; "" for one that the recipe does not measure."""
+    """An error at the last epoch in percent; empty for one that the recipe does not measure."""
     if metric not in record["final"]:
         return ""
     return "diverged" if record["diverged_at"] is not None else f"{record['final'][metric]:.2f}"

@@ -75,12 +75,14 @@ def _grouped(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 def machines() -> pd.DataFrame:
     """Devices and packages behind every kind of result."""
     packages = ["Python", *provenance.PACKAGES]
-    return _grouped(results(), ["kind", "device", "instructions", *packages])
+    table = _grouped(results(), ["kind", "device", "instructions", *packages])
+    return table.drop(columns=["first", "last"])
 
 
 def commits() -> pd.DataFrame:
-    """The code behind every kind of result."""
-    return _grouped(results(), ["commit", "kind"])
+    """The code behind every kind of result, in the order of its first day."""
+    kinds = _grouped(results(), ["commit", "kind"]).groupby("kind", sort=False)
+    return pd.concat([table.sort_values("first", kind="stable") for _, table in kinds])
 
 
 def data() -> pd.DataFrame:
@@ -174,8 +176,10 @@ class Status(SphinxDirective):
         """The table of that name, as HTML."""
         (name,) = self.arguments
         require_one_of("table of the status", name, TABLES)
-        html = TABLES[name]().to_html(
+        table = TABLES[name]()
+        html = table.to_html(
             index=False,
+            formatters=dict.fromkeys(table.select_dtypes("integer"), "{:,}".format),
             border=0,
             justify="left",
             classes="table text-nowrap",

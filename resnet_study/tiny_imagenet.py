@@ -80,7 +80,9 @@ def _fetch(data_dir: Path) -> None:
         ) from error
 
 
-def load_tiny_imagenet(data_dir: Path, every: int = 1) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def load_tiny_imagenet(
+    data_dir: Path | str, every: int = 1
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Training images and labels, official validation images and labels.
 
     Images are uint8 (N, 3, 64, 64), labels int64 (N). ``every`` = 10 takes every tenth

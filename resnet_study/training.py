@@ -1,7 +1,7 @@
 """The training loop: it knows a model, a data set and a recipe, and no family.
 
-In several processes (see ``distributed``) each learns from its share of every batch.
-Errors are percentages, losses are mean cross-entropies in nats.
+In several processes (see :mod:`resnet_study.distributed`) each learns from its share of every
+batch. Errors are percentages, losses are mean cross-entropies in nats.
 """
 
 import math
@@ -234,10 +234,12 @@ class Training:
 
     @property
     def finished(self) -> bool:
+        """Whether nothing is left to do: all epochs are done, or it diverged."""
         return len(self.history.curve) == self.recipe.epochs or self.diverged
 
     @property
     def diverged(self) -> bool:
+        """Whether a loss was found not finite."""
         return self.history.diverged_at is not None
 
     @property
