@@ -123,9 +123,10 @@ class ScalarNetwork(nn.Module):
     ``WIDTH`` units, weights :math:`\mathcal{N}(0, 2/\text{fan-in})` (He), no biases.
 
     Those two, and where normalisation goes, were chosen by trial, against the list of facts that
-    this study began with. It ascribes to the paper a lag 1 on ``POINTS`` points of [−2, 2] at 2, 10, 24 and 50 layers of .95, .39, −.01 and
-    −.04 for plain nets and .99, .89, .78 and .68 for residual ones. Here it is .95, .37, .00, .02
-    and .96, .86, .75, .64 with β = 1; means of 40 draws, whose standard deviation is up to .08.
+    this study began with. It ascribes to the paper a lag 1 on ``POINTS`` points of [−2, 2] at 2,
+    10, 24 and 50 layers of .95, .39, −.01 and −.04 for plain nets and .99, .89, .78 and .68 for
+    residual ones. Here it is .95, .37, .00, .02 and .96, .86, .75, .64 with β = 1; means of 40
+    draws, whose standard deviation is up to .08.
     Without normalisation and with random biases, a plain net of 50 layers would still have .7 to
     .9; with gradients through the statistics of the batch, one of 10 layers would have .07.
 
