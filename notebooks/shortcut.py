@@ -85,13 +85,9 @@ for (family, depth), nets in cost.groupby(["family", "depth"]):
         tables.mean_and_range(by_seed.recalibrated.median(), 3),
         display=False,
     )
-worst = (
-    cost[(cost.family == "residual") & (cost.depth == 34)].groupby("block").cost_recalibrated.mean()
-)
-place = list(cost[(cost.family == "residual") & (cost.depth == 34)].block.unique()).index(
-    worst.idxmax()
-)
-glue("worst_residual_34", place + 1, display=False)
+blocks = cost[(cost.family == "residual") & (cost.depth == 34)].groupby("block", sort=False)
+worst = blocks.cost_recalibrated.mean().argmax() + 1  # blocks stay in their order
+glue("worst_residual_34", int(worst), display=False)
 glue("n", int(cost[cost.depth == 34].seed.nunique()), display=False)
 glue("batch", anatomy.BATCH, display=False)
 sources.numbers(files)

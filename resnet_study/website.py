@@ -176,8 +176,9 @@ def mend_pages(app, exception) -> None:
     """Replace every page that is not as others can use it."""
     for path in Path(app.outdir).rglob("*.html"):
         written = path.read_text(encoding="utf-8")
-        if mended(written) != written:
-            path.write_text(mended(written), encoding="utf-8")
+        better = mended(written)
+        if better != written:
+            path.write_text(better, encoding="utf-8")
 
 
 def setup(app) -> dict:

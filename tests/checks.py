@@ -2,8 +2,11 @@
 
 import re
 from pathlib import Path
+from tempfile import gettempdir
 
 import jupytext
+
+from resnet_study import paths
 
 ROLE_CODE_OR_MATHS = re.compile(
     r"```.*?```|\{[a-z:]+\}`[^`]*`|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|\]\([^)]*\)", re.DOTALL
@@ -12,6 +15,8 @@ ROLE_CODE_OR_MATHS = re.compile(
 RESULT = re.compile(
     r"\d[\d,]*\.\d+|\d[\d,]*(?=\s?(?:%|points?\b|seconds?\b|minutes?\b|hours?\b|×(?!\s?\d)|-?fold\b))"
 )
+# A slash that begins a path: not after a name, as in "images/s", nor the second of "https://".
+ABSOLUTE = re.compile(r"(?<![\w.])(?<!:/)/\w[\w.-]*/(?!/)[^\s\"'<>]*")
 
 
 # The text as it is written
@@ -41,6 +46,15 @@ def typed_numbers(text: str, allowed: list[str]) -> list[str]:
         for number in RESULT.finditer(text)
         if not any(start <= number.start() and number.end() <= end for start, end in spans)
     ]
+
+
+# What is taken away from a page
+
+
+def machine_paths(content: str) -> list[str]:
+    """Paths of some machine in ``content``: absolute ones, and this machine's wherever they are."""
+    here = [place for place in (f"{paths.ROOT}/", f"{gettempdir()}/") if place in content]
+    return ABSOLUTE.findall(content) + here
 
 
 # The page as it is built

@@ -6,7 +6,14 @@ import pandas as pd
 import pytest
 import yaml
 from bs4 import BeautifulSoup
-from checks import figure_faults, number_faults, prose, table_faults, typed_numbers
+from checks import (
+    figure_faults,
+    machine_paths,
+    number_faults,
+    prose,
+    table_faults,
+    typed_numbers,
+)
 from sphinx.application import Sphinx
 
 from resnet_study import paths, plots, source_lines, sources
@@ -393,3 +400,17 @@ def test_every_number_that_may_be_typed_stands_there_for_a_reason():
         where = texts.values() if entry["page"] == "every" else [texts[entry["page"]]]
         assert any(entry["text"] in text for text in where), entry
         assert typed_numbers(entry["text"], []), entry  # one that needs no leave
+
+
+@pytest.mark.parametrize(
+    "text", ["read /srv/anyone/data.csv", '"/srv/x/"', "file:///srv/x/y", f"at{paths.ROOT}/data"]
+)
+def test_a_path_of_a_machine_is_found(text):
+    assert machine_paths(text)
+
+
+def test_other_slashes_are_no_paths_of_a_machine():
+    text = (
+        "images/s, ../book/runs.md, http://www.w3.org/2000/svg, data/runs/digits, text/html, </g>"
+    )
+    assert machine_paths(text) == []
