@@ -246,7 +246,7 @@ def _torchvision(name: str) -> Callable[[Path], tuple[Images, Images]]:
 
 
 def _tiny_imagenet(every: int, halved: bool = False) -> Callable[[Path], tuple[Images, Images]]:
-    """A loader for Tiny ImageNet, all of it or every tenth class, perhaps at half the side."""
+    """A loader for ``every`` so-manieth class of Tiny ImageNet, perhaps at half the side."""
 
     def load(data_dir: Path) -> tuple[Images, Images]:
         parts = load_tiny_imagenet(data_dir, every)
@@ -271,6 +271,7 @@ RESIDENT: dict[str, Callable[[Path], tuple[Images, Images | None]]] = {
     "cifar100": _torchvision("CIFAR100"),
     "tiny-imagenet": _tiny_imagenet(every=1),
     "tiny-imagenet-20": _tiny_imagenet(every=10),
+    "tiny-imagenet-50": _tiny_imagenet(every=4),
     "tiny-imagenet-32": _tiny_imagenet(every=1, halved=True),
 }
 DATA_SETS = (*RESIDENT, "imagenet")  # the names of all data sets

@@ -193,6 +193,17 @@ def tiny_imagenet_20() -> Recipe:
     )
 
 
+def tiny_imagenet_50() -> Recipe:
+    """Every fourth class of Tiny ImageNet, narrow nets, 100 epochs: long trainings on a CPU.
+
+    Nets an eighth as wide as the paper's cannot learn 25,000 pictures by heart, and 19,600
+    iterations are enough for their gaps to settle.
+    """
+    return replace(
+        tiny_imagenet_20(), name="tiny-imagenet-50", data="tiny-imagenet-50", width=8, epochs=100
+    )
+
+
 def tiny_imagenet_32() -> Recipe:
     """The CIFAR-10 recipe on Tiny ImageNet at 32×32 pixels, for as many iterations."""
     return replace(
@@ -218,6 +229,7 @@ RECIPES = {
         imagenet,
         tiny_imagenet,
         tiny_imagenet_20,
+        tiny_imagenet_50,
         tiny_imagenet_32,
     )
 }
