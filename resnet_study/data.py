@@ -21,7 +21,7 @@ from resnet_study import paths
 from resnet_study.augmentation import Augmentation, colour_axes, colour_moments
 from resnet_study.distributed import share
 from resnet_study.errors import InputError, require_one_of
-from resnet_study.imagenet import ImageNet, load_imagenet
+from resnet_study.imagenet import ImageNet, evenly_spread, load_imagenet
 from resnet_study.tiny_imagenet import load_tiny_imagenet
 
 
@@ -81,6 +81,11 @@ class Dataset:
         return self.image_shape[0]
 
     @property
+    def sample(self) -> Images:
+        """Training images that stand for all of them along a curve, see :func:`evenly_spread`."""
+        return self.train.take(evenly_spread(len(self.train)).to(self.device))
+
+    @property
     def device(self) -> torch.device:
         """Where the images lie and batches come out."""
         return self.train.images.device
@@ -136,7 +141,7 @@ class Dataset:
     def evaluation_batches(
         self, split: str, augmentation: Augmentation, batch: int = 500
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """This process's share of the ``"train"`` or ``"validation"`` set, in order, as it is."""
+        """This process's share of ``"train"``, ``"sample"`` or ``"validation"``, in order."""
         for images, labels in self._share(split).split(batch):
             yield self._normalise(augmentation.evaluation(images)), labels
 

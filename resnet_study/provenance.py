@@ -1,7 +1,9 @@
 """Where a result comes from: commit, code, packages, machine."""
 
 import hashlib
+import os
 import platform
+import re
 import resource
 import subprocess
 import sys
@@ -9,11 +11,15 @@ from importlib import metadata
 from pathlib import Path
 
 import torch
+from PIL import features
 
 from resnet_study import paths
 from resnet_study.distributed import processes
+from resnet_study.errors import InputError
 
-PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn")  # those that can move a curve
+# Those that can move a curve.
+PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "pillow")
+COMMIT = "RESNET_STUDY_COMMIT"  # environment variable: the commit of a copy that has no git
 TRAINING_CODE = (
     "augmentation",
     "blocks",
@@ -36,27 +42,60 @@ TRAINING_CODE = (
 
 
 def _git(*arguments: str) -> str | None:
-    """Output of a git command in the checkout, or None where there is none."""
-    command = ["git", "-C", str(paths.ROOT), *arguments]
+    """Output of a git command in the checkout, or None where there is none.
+
+    Neither the environment (``GIT_DIR``, …) nor a user's settings redirect it, and the checkout
+    may belong to another user: who runs its code can as well read its history.
+    """
+    settings = {"safe.directory": str(paths.ROOT), "core.fsmonitor": "false"}
+    command = ["git", "-C", str(paths.ROOT)]
+    for name, value in settings.items():
+        command += ["-c", f"{name}={value}"]
+    own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    own |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
+        done = subprocess.run(
+            [*command, *arguments], capture_output=True, text=True, check=True, env=own
+        )
+    except (OSError, subprocess.CalledProcessError, UnicodeDecodeError):
         return None
+    return done.stdout.strip()
+
+
+def _is_own_checkout() -> bool:
+    """Whether git knows this very folder, and not a repository that happens to lie around it."""
+    top = _git("rev-parse", "--show-toplevel")
+    if not top or Path(top).resolve() != paths.ROOT:
+        return False
+    own = Path(__file__).resolve().relative_to(paths.ROOT)
+    return _git("ls-files", "--error-unmatch", "--", str(own)) is not None
 
 
 def commit() -> str | None:
-    """The checkout's commit; ``+modified`` is added where the library differs from it."""
-    name = _git("rev-parse", "HEAD")
-    if name and _git("status", "--porcelain", "--", "resnet_study"):
-        return f"{name}+modified"
+    """The checkout's commit; ``+modified`` is added where the library differs from it.
+
+    Where there is no checkout, what the environment variable ``RESNET_STUDY_COMMIT`` says; else
+    None.
+
+    Raises:
+        InputError: for a variable that names no commit.
+    """
+    if _is_own_checkout():
+        name = _git("rev-parse", "HEAD")
+        modified = _git("status", "--porcelain", "--", "resnet_study") != ""
+        return f"{name}+modified" if modified else name
+    name = os.environ.get(COMMIT)
+    if name is not None and not re.fullmatch(r"[0-9a-f]{40}", name):
+        raise InputError(f"{COMMIT}={name!r} is no commit; accepted: 40 hexadecimal digits")
     return name
 
 
 def code_fingerprint() -> str:
-    """SHA-256 of the source of the modules that decide a curve."""
+    """SHA-256 of the source of the modules that decide a curve, whatever its line ends."""
     digest = hashlib.sha256()
     for name in TRAINING_CODE:
-        digest.update((Path(__file__).parent / f"{name}.py").read_bytes())
+        source = (Path(__file__).parent / f"{name}.py").read_bytes()
+        digest.update(source.replace(b"\r\n", b"\n"))
     return digest.hexdigest()
 
 
@@ -73,11 +112,35 @@ def device_name(device: torch.device) -> str:
 
 
 def describe_device(device: torch.device) -> dict:
-    """Type and name; of a CPU also the instructions torch uses, which decide how sums round."""
+    """Type and name, and what decides how sums round.
+
+    That is the instructions torch uses on a CPU; compute capability, driver and libraries of a GPU.
+    """
     found = {"type": device.type, "name": device_name(device)}
     if device.type == "cpu":
-        found["instructions"] = torch.backends.cpu.get_cpu_capability()
-    return found
+        return found | {"instructions": torch.backends.cpu.get_cpu_capability()}
+    return found | {
+        "capability": ".".join(map(str, torch.cuda.get_device_capability(device))),
+        "driver": driver_version(),
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version(),
+    }
+
+
+def driver_version() -> str | None:
+    """Of NVIDIA's driver, such as 580.159.04; None where it cannot be asked."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.split()[0] if answer.stdout.split() else None
+
+
+def jpeg_decoder() -> str:
+    """The library that decodes JPEG files for Pillow, which may differ in a pixel's last bit."""
+    turbo = features.version("libjpeg_turbo")
+    return f"libjpeg-turbo {turbo}" if turbo else f"libjpeg {features.version('jpg')}"
 
 
 def peak_memory(device: torch.device) -> int:
@@ -95,6 +158,7 @@ def describe(device: torch.device) -> dict:
         "code": code_fingerprint(),
         "python": platform.python_version(),
         "packages": {name: metadata.version(name) for name in PACKAGES},
+        "jpeg_decoder": jpeg_decoder(),
         "device": describe_device(device),
         "threads": torch.get_num_threads(),
         "processes": processes(),

@@ -5,11 +5,13 @@ written in one piece and sealed with a SHA-256, so that a record cut short or ch
 hand is found out.
 """
 
+import base64
 import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from resnet_study import paths
@@ -69,6 +71,26 @@ def parse_record(text: str, path: Path) -> dict:
     if record.get("sha256") != _seal(record):
         raise RecordError(f"record {path} was altered: its content does not match its sha256")
     return record
+
+
+def pack_bits(bits: Iterable[bool]) -> str:
+    """``bits`` as base64 of eight to a byte, the first in a byte's highest place."""
+    return base64.b64encode(np.packbits(np.fromiter(bits, dtype=bool)).tobytes()).decode()
+
+
+def unpack_bits(text: str, count: int) -> np.ndarray:
+    """The first ``count`` of the bits that :func:`pack_bits` packed: bool (count)."""
+    packed = np.frombuffer(base64.b64decode(text), dtype=np.uint8)
+    return np.unpackbits(packed, count=count).astype(bool)
+
+
+def wrong_images(record: dict) -> np.ndarray | None:
+    """Which validation images the trained net got wrong: bool (N), in the order of the set.
+
+    None for a run that diverged, and for a record from before they were kept.
+    """
+    text = record.get("wrong_images")
+    return None if text is None else unpack_bits(text, record["validation_images"])
 
 
 def find_records(runs_dir: Path | str = paths.RUNS) -> list[Path]:

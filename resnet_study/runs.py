@@ -1,6 +1,7 @@
 """A run: one training of one network, from its configuration to its record."""
 
 import json
+import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields
@@ -32,7 +33,7 @@ from resnet_study.models import (
     stage_lengths,
 )
 from resnet_study.recipes import Recipe, changes_of
-from resnet_study.records import read_record, write_record
+from resnet_study.records import pack_bits, read_record, write_record
 from resnet_study.training import Callback, History, choose_device, set_precision, train
 
 STARTS = ("drawn", "contained")
@@ -265,6 +266,12 @@ def perform(
             "data": _leaders_fingerprint(data),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
         }
+        if origin["commit"] is None and is_leader():
+            print(
+                "the commit of this copy is not known; "
+                f"{provenance.COMMIT} can name it for the record",
+                file=sys.stderr,
+            )
         identity = {
             "configuration": run.config,
             "data": origin["data"],
@@ -287,9 +294,10 @@ def perform(
             seed=run.seed,
             callbacks=callbacks,
             checkpoint=checkpoint,
+            part=origin,
             progress=progress and is_leader(),
         )
-        content = describe(run, origin, model, data, history)
+        content = describe(run, model, data, history)
         if inside and history.diverged_at is None:
             content["gates"] = describe_gates(model, data, recipe, start)
         path = run.record_path(runs_dir)
@@ -339,15 +347,17 @@ def input_shape(run: Run, data: Dataset) -> tuple[int, int, int]:
     return data.image_shape if crop is None else (data.channels, crop, crop)
 
 
-def describe(run: Run, origin: dict, model: Network, data: Dataset, history: History) -> dict:
+def describe(run: Run, model: Network, data: Dataset, history: History) -> dict:
     """The content of a record; see :doc:`/book/records`."""
     diverged = history.diverged_at is not None
     curve = [asdict(point) for point in history.curve]
     last = {} if diverged else curve[-1]
     images = (len(curve) + diverged) * data.epoch_images
+    first, *resumed = history.parts
+    origin = {name: value for name, value in first.items() if name != "iteration"}
     return {
         "config": run.config,
-        "provenance": origin,
+        "provenance": {**origin, "resumed": resumed},
         "parameters": count_parameters(model),
         "multiply_adds": count_multiply_adds(model, input_shape(run, data)),
         "training_images": len(data.train),
@@ -362,5 +372,6 @@ def describe(run: Run, origin: dict, model: Network, data: Dataset, history: His
             "validation_error": last.get("validation_error"),
             **({"ten_crop_error": history.ten_crop_error} if run.recipe.ten_crop else {}),
         },
+        "wrong_images": None if diverged else pack_bits(history.wrong_images),
         "curve": {name: [point[name] for point in curve] for name in (curve or [{}])[0]},
     }

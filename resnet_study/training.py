@@ -25,6 +25,7 @@ from resnet_study.distributed import (
     own_gpu,
     parallel,
     processes,
+    share,
     total,
 )
 from resnet_study.errors import InputError
@@ -46,6 +47,8 @@ class Evaluation:
     training_loss: float
     validation_error: float
     validation_loss: float
+    # Of clean images in evaluation mode, as the validation error is: of ``data.sample``.
+    clean_training_error: float
 
 
 @dataclass
@@ -53,10 +56,14 @@ class History:
     """What a training leaves behind besides the model."""
 
     curve: list[Evaluation] = field(default_factory=list)
-    clean_training_error: float | None = None  # evaluation mode, no augmentation, at the end
+    # Of all training images, in evaluation mode and without augmentation, at the end.
+    clean_training_error: float | None = None
+    wrong_images: list[bool] | None = None  # of the validation set, in its order, at the end
     ten_crop_error: float | None = None  # validation, at the end, if the recipe says so
     diverged_at: int | None = None  # iteration at which a loss was first found not finite
     seconds: float = field(default=0.0, compare=False)  # of training, with its evaluations
+    # What is known of each part of a training that was interrupted, and its first ``iteration``.
+    parts: list[dict] = field(default_factory=list, compare=False)
 
 
 Callback = Callable[[nn.Module, Dataset, int], None]
@@ -98,7 +105,8 @@ def choose_device(name: str = "auto") -> torch.device:
         InputError: for a device that does not exist on this machine, or fewer GPUs than
             processes.
     """
-    gpus = torch.cuda.device_count()
+    # A driver too old for torch counts its GPUs, and none of them can be used.
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
         name = "cuda" if gpus else "cpu"
     accepted = ["auto", "cpu"] + (["cuda"] if gpus else [])
@@ -141,7 +149,7 @@ class Forward(nn.Module):
 
 @torch.no_grad()
 def evaluate(model: nn.Module, data: Dataset, split: str, recipe: Recipe) -> tuple[float, float]:
-    """Error (percent) and loss on the clean ``"train"`` or ``"validation"`` images."""
+    """Error (percent) and loss on clean images: ``"train"``, its ``"sample"``, ``"validation"``."""
     model.eval()
     average_statistics(model)
     score = Score(data.device)
@@ -149,6 +157,21 @@ def evaluate(model: nn.Module, data: Dataset, split: str, recipe: Recipe) -> tup
         logits = forward(model, images, recipe)
         score.add(logits, labels, F.cross_entropy(logits, labels))
     return score.read()
+
+
+@torch.no_grad()
+def find_wrong(model: nn.Module, data: Dataset, recipe: Recipe) -> Tensor:
+    """Which validation images get a wrong answer: bool (N), in the order of the set."""
+    model.eval()
+    average_statistics(model)
+    wrong = torch.zeros(len(data.validation), dtype=torch.int64, device=data.device)
+    mine = [
+        forward(model, images, recipe).argmax(dim=1) != labels
+        for images, labels in data.evaluation_batches("validation", recipe.augmentation)
+    ]
+    if mine:
+        share(wrong).copy_(torch.cat(mine))
+    return total(wrong).bool()
 
 
 @torch.no_grad()
@@ -291,7 +314,8 @@ class Training:
         validation = evaluate(self.model, self.data, "validation", self.recipe)
         if math.isfinite(running[1]) and math.isfinite(validation[1]):
             epoch = len(self.history.curve) + 1
-            self.history.curve.append(Evaluation(epoch, self.step, *running, *validation))
+            clean, _ = evaluate(self.model, self.data, "sample", self.recipe)
+            self.history.curve.append(Evaluation(epoch, self.step, *running, *validation, clean))
             if self.plateau:
                 self.plateau.step(running[0])
         else:
@@ -316,6 +340,7 @@ class Training:
             "score": self.score.over_processes(),
             "curve": [asdict(point) for point in self.history.curve],
             "seconds": self.history.seconds,
+            "parts": self.history.parts,
         }
 
     def load_state_dict(self, state: dict) -> None:
@@ -333,7 +358,9 @@ class Training:
             sums, self.score.count = state["score"]
             self.score.sums = sums.to(device)
         self.history = History(
-            [Evaluation(**point) for point in state["curve"]], seconds=state["seconds"]
+            [Evaluation(**point) for point in state["curve"]],
+            seconds=state["seconds"],
+            parts=state["parts"],
         )
 
 
@@ -346,13 +373,15 @@ def train(
     callbacks: Iterable[Callback] = (),
     moments: Collection[int] = (),
     checkpoint: Checkpoint | None = None,
+    part: dict | None = None,
     progress: bool = False,
 ) -> History:
     """Train ``model`` in place, on the device where ``data`` lie.
 
     With a ``checkpoint`` it goes on from what is saved there, and saves itself there from
     time to time. A loss that is not finite ends the training and is told in the history.
-    ``moments`` are iterations after which callbacks are called besides their usual ones.
+    ``moments`` are iterations after which callbacks are called besides their usual ones. What
+    ``part`` says of this part of the training (when, where, with what) is added to the history's.
 
     Raises:
         OutOfTime: at the checkpoint's deadline; the training is saved.
@@ -362,6 +391,7 @@ def train(
     saved = checkpoint.load() if checkpoint else None
     if saved:
         training.load_state_dict(saved)
+    training.history.parts.append({"iteration": training.step, **(part or {})})
     if leaders(torch.tensor(training.step)) != training.step:
         raise InputError(
             f"processes find different checkpoints {checkpoint.path}; "
@@ -408,6 +438,7 @@ def train(
             keep()
     if not training.diverged:
         training.history.clean_training_error, _ = evaluate(model, data, "train", recipe)
+        training.history.wrong_images = find_wrong(model, data, recipe).tolist()
         if recipe.ten_crop:
             reestimate_statistics(model, data, recipe, training.generator)
             training.history.ten_crop_error = evaluate_ten_crops(model, data, recipe)

@@ -11,8 +11,9 @@ import torch
 from conftest import files_below
 from filelock import FileLock
 
+from resnet_study import provenance
 from resnet_study.augmentation import Augmentation
-from resnet_study.checkpoints import OutOfTime
+from resnet_study.checkpoints import OutOfTime, read_checkpoint
 from resnet_study.containment import relative_error
 from resnet_study.data import load_data
 from resnet_study.errors import InputError
@@ -20,7 +21,7 @@ from resnet_study.experiments import EXPERIMENTS, FRACTIONS, get_experiment, par
 from resnet_study.highway import Gates, Scales, highway_blocks
 from resnet_study.models import count_parameters
 from resnet_study.recipes import Recipe, get_recipe
-from resnet_study.records import RecordError, read_record, write_record
+from resnet_study.records import RecordError, read_record, write_record, wrong_images
 from resnet_study.runs import Run, make_model, make_run, perform, run_from_config
 
 CHANGES = {
@@ -261,6 +262,23 @@ def test_a_record_tells_the_run_and_where_it_comes_from(tiny_record, tiny_run):
     assert record["curve"]["iteration"] == [23]
     assert record["diverged_at"] is None
     assert all(0 <= error <= 100 for error in record["final"].values())
+    assert record["provenance"]["resumed"] == []
+
+
+def test_a_record_tells_which_validation_images_are_wrong(tiny_record):
+    record = read_record(tiny_record)
+    wrong = wrong_images(record)
+    assert wrong.shape == (360,)
+    assert 100 * wrong.mean() == pytest.approx(record["final"]["validation_error"])
+    assert 0 < wrong.sum() < 360
+
+
+def test_the_clean_error_is_followed_on_a_sample_of_the_training_images(tiny_record):
+    """The digits are so few that all are in the sample."""
+    record = read_record(tiny_record)
+    clean = record["curve"]["clean_training_error"]
+    assert clean == [record["final"]["clean_training_error"]]
+    assert clean != record["curve"]["training_error"]
 
 
 def test_a_run_that_diverges_is_recorded_as_a_result(tmp_path):
@@ -268,6 +286,7 @@ def test_a_run_that_diverges_is_recorded_as_a_result(tmp_path):
     record = read_record(perform(run, runs_dir=tmp_path))
     assert 0 < record["diverged_at"] <= 3 * 23
     assert set(record["final"].values()) == {None}
+    assert wrong_images(record) is None
     assert all(math.isfinite(x) for column in record["curve"].values() for x in column)
     assert run.state(tmp_path) == "recorded"
 
@@ -316,13 +335,22 @@ def test_a_training_that_is_stopped_leaves_no_record(tiny_run, tmp_path):
     assert not list(tmp_path.rglob("*.json"))
 
 
-def test_a_training_out_of_time_goes_on_later_to_the_same_record(tiny_run, tiny_record, tmp_path):
+def test_a_training_out_of_time_goes_on_later_to_the_same_record(
+    tiny_run, tiny_record, tmp_path, monkeypatch
+):
     runs_dir = tmp_path / "again"
     with pytest.raises(OutOfTime):
         perform(tiny_run, device="cpu", runs_dir=runs_dir, deadline=time.time())
     assert tiny_run.state(runs_dir) == "part-trained"
     assert not list(runs_dir.rglob("*.json"))
+    first = read_checkpoint(tiny_run.checkpoint_path(runs_dir))[1]["parts"]
+    monkeypatch.setattr(provenance, "commit", lambda: "another")
     path = perform(tiny_run, device="cpu", runs_dir=runs_dir)
+    origin = read_record(path)["provenance"]
+    assert origin["started"] == first[0]["started"]
+    assert origin["commit"] == first[0]["commit"] != "another"
+    assert [(part["iteration"], part["commit"]) for part in origin["resumed"]] == [(1, "another")]
+    assert origin["resumed"][0].keys() >= origin.keys() - {"resumed"}
     for key in ("curve", "final", "config"):
         assert read_record(path)[key] == read_record(tiny_record)[key]
     assert tiny_run.state(runs_dir) == "recorded"

@@ -6,6 +6,7 @@ import re
 import subprocess
 from functools import cache
 
+import numpy as np
 import pytest
 from conftest import files_below
 
@@ -22,8 +23,11 @@ from resnet_study.records import (
     load_gates,
     load_lesions,
     load_runs,
+    pack_bits,
     read_record,
+    unpack_bits,
     write_record,
+    wrong_images,
 )
 from resnet_study.runs import Run, make_model, perform, run_from_config
 
@@ -343,3 +347,14 @@ def test_the_first_epoch_of_a_committed_curve_comes_back(family, tmp_path):
     # Another processor rounds otherwise, and within five steps that moves a loss by per cents, as
     # another seed does: no equality here, but far from the 2.3 nats of a net that learns nothing.
     assert fresh["training_loss"][0] == pytest.approx(committed["training_loss"][0], rel=0.1)
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 2500])
+def test_bits_come_back_as_they_were_packed(count):
+    bits = np.random.default_rng(count).random(count) < 0.4
+    assert (unpack_bits(pack_bits(bits), count) == bits).all()
+    assert len(pack_bits(bits)) <= 4 * (count // 24 + 1)
+
+
+def test_a_record_from_before_wrong_images_were_kept_has_none():
+    assert wrong_images({"validation_images": 3}) is None
