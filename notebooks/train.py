@@ -37,9 +37,10 @@ gate_form: Optional[str] = None  # coupled, uncoupled, shortcut; coupled
 gate_reshaping: Optional[str] = None  # blocks that change shape: gated, plain; gated
 gate_normalised: Optional[bool] = None  # normalise before the sigmoid; no
 gate_relu: Optional[str] = None  # after the mix, or inside of H; after
+gate_layers: Optional[int] = None  # convolutions of a gate: 1, 2; 1
 match: Optional[str] = None  # be as large as a residual net in: parameters, multiply_adds
 start: Optional[str] = None  # of a Highway net: drawn, or contained, as a residual net; drawn
-normalisation: Optional[str] = None  # batch, zero-gamma, skip-init, none; batch
+normalisation: Optional[str] = None  # batch, zero-gamma, small-gamma, skip-init, none; batch
 shortcut_scale: Optional[float] = None  # of a scaled net; 0.5
 branch_scale: Optional[float] = None  # of a scaled net; 0.5
 epochs: Optional[int] = None  # instead of the recipe's
@@ -49,6 +50,7 @@ rate: Optional[float] = None  # learning rate, instead of the recipe's
 precision: Optional[str] = None  # float32, tensorfloat32 or bfloat16, instead of the recipe's
 patience: Optional[int] = None  # epochs of a plateau, instead of the recipe's drops
 fraction: Optional[float] = None  # of the training images, for as many steps
+own_subset: Optional[bool] = None  # whether each seed draws that fraction anew
 device: str = "auto"  # auto, cpu, cuda, cuda:1, …
 runs_dir: str = "data/runs"  # folder of the records; relative to the repository
 data_dir: str = "data/downloads"  # folder of the data sets; relative to the repository
@@ -68,7 +70,8 @@ from resnet_study.runs import make_run, perform
 
 plots.use_style()
 changes = {"epochs": epochs, "width": width, "batch": batch, "rate": rate}
-changes |= {"fraction": fraction, "precision": precision, "patience": patience}
+changes |= {"fraction": fraction, "own_subset": own_subset}
+changes |= {"precision": precision, "patience": patience}
 run = make_run(
     get_recipe(recipe, **changes),
     family,
@@ -81,6 +84,7 @@ run = make_run(
     gate_reshaping=gate_reshaping,
     gate_normalised=gate_normalised,
     gate_relu=gate_relu,
+    gate_layers=gate_layers,
     match=match,
     start=start,
     normalisation=normalisation,

@@ -7,15 +7,19 @@ Reference: K. He, X. Zhang, S. Ren, J. Sun, "Deep residual learning for image
 recognition", arXiv 1512.03385, sections 3.2, 3.3 and 4.1.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 SHORTCUTS = ("A", "B", "C")
 # How signals are kept in bounds: batch normalisation; the same, with the last γ of each branch
-# starting at 0 (P. Goyal et al., arXiv 1706.02677, section 5.1); none, but a learnt factor on each
-# branch that starts at 0 (S. De, S. Smith, "SkipInit", arXiv 2002.10444); or none at all.
-NORMALISATIONS = ("batch", "zero-gamma", "skip-init", "none")
+# starting at 0 (P. Goyal et al., arXiv 1706.02677, section 5.1) or at ``SMALL_GAMMA``; none, but a
+# learnt factor on each branch that starts at 0 (S. De, S. Smith, "SkipInit", arXiv 2002.10444); or
+# none at all.
+NORMALISATIONS = ("batch", "zero-gamma", "small-gamma", "skip-init", "none")
+SMALL_GAMMA = 1 / (1 + math.exp(2))  # 0.12, to which a gate of bias −2 damps its branch at first
 
 
 def initialise(layer: nn.Conv2d) -> None:
@@ -40,7 +44,7 @@ def convolution(
 
 def has_batch_normalisation(normalisation: str) -> bool:
     """Whether a net of one of ``NORMALISATIONS`` normalises batches."""
-    return normalisation in ("batch", "zero-gamma")
+    return normalisation in ("batch", "zero-gamma", "small-gamma")
 
 
 class PaddedIdentity(nn.Module):
@@ -95,6 +99,8 @@ class Branch(nn.Sequential):
             self.bn2 = nn.BatchNorm2d(channels_out)
         if normalisation == "zero-gamma":
             nn.init.zeros_(self.bn2.weight)
+        elif normalisation == "small-gamma":
+            nn.init.constant_(self.bn2.weight, SMALL_GAMMA)
         elif normalisation == "skip-init":
             self.factor = LearntFactor()
 

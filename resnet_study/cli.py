@@ -47,9 +47,10 @@ def cli():
 @click.option("--gate-reshaping", help="Blocks that change shape: gated or plain. [gated]")
 @click.option("--gate-normalised", is_flag=True, default=None, help="Normalise before the sigmoid.")
 @click.option("--gate-relu", help="after the mix, or inside of H. [after]")
+@click.option("--gate-layers", type=int, help="Convolutions of a gate: 1 or 2. [1]")
 @click.option("--match", help="A residual net's parameters or multiply_adds, by narrower stages.")
 @click.option("--start", help="Of a Highway net: contained starts as a residual net. [drawn]")
-@click.option("--normalisation", help="batch, zero-gamma, skip-init, or none. [batch]")
+@click.option("--normalisation", help="batch, zero-gamma, small-gamma, skip-init, none. [batch]")
 @click.option("--shortcut-scale", type=float, help="Of a scaled net. [0.5]")
 @click.option("--branch-scale", type=float, help="Of a scaled net. [0.5]")
 @click.option("--epochs", type=int, help="Instead of the recipe's.")
@@ -59,6 +60,7 @@ def cli():
 @click.option("--precision", help="Of convolutions, instead of the recipe's.")
 @click.option("--patience", type=int, help="Epochs of a plateau, instead of the recipe's drops.")
 @click.option("--fraction", type=float, help="Of the training images, for as many steps. [1]")
+@click.option("--own-subset", is_flag=True, default=None, help="Each seed draws its fraction.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @_RUNS_DIR
 @click.option("--data-dir", type=Path, default=paths.DOWNLOADS, help="Data sets. [data/downloads]")
@@ -68,13 +70,13 @@ def cli():
 )
 @click.option("--overwrite", is_flag=True, help="Train again what is recorded already.")
 def run(
-    recipe, experiment, seeds, jobs, epochs, width, batch, rate, fraction, precision, patience,
-    device, runs_dir, data_dir, time_budget, checkpoint_seconds, overwrite, **network,
+    recipe, experiment, seeds, jobs, epochs, width, batch, rate, fraction, own_subset, precision,
+    patience, device, runs_dir, data_dir, time_budget, checkpoint_seconds, overwrite, **network,
 ):  # fmt: skip
     """Train one network and record it, or all that is missing of an experiment."""
     changes = {
         "epochs": epochs, "width": width, "batch": batch, "rate": rate, "fraction": fraction,
-        "precision": precision, "patience": patience,
+        "own_subset": own_subset, "precision": precision, "patience": patience,
     }  # fmt: skip
     given = {name: value for name, value in network.items() if value is not None}
     deadline = None if time_budget is None else time.time() + parse_duration(time_budget)

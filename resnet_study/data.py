@@ -189,8 +189,8 @@ def hold_out(images: Images, count: int) -> tuple[Images, Images]:
     return images.take(kept.sort().values), images.take(held.sort().values)
 
 
-def take_fraction(images: Images, fraction: float) -> Images:
-    """A ``fraction`` of each class, in the order of ``images``; the same images every time.
+def take_fraction(images: Images, fraction: float, seed: int = 0) -> Images:
+    """A ``fraction`` of each class, drawn by ``seed``, in the order of ``images``.
 
     Nested: a smaller fraction lies within a larger one.
 
@@ -199,7 +199,7 @@ def take_fraction(images: Images, fraction: float) -> Images:
     """
     if fraction == 1:
         return images
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed)
     chosen = []
     for label in images.labels.unique():
         members = (images.labels == label).nonzero().flatten()
@@ -283,7 +283,11 @@ DATA_SETS = (*RESIDENT, "imagenet")  # the names of all data sets
 
 
 def load_data(
-    name: str, held_out: int, data_dir: Path | str = paths.DOWNLOADS, fraction: float = 1
+    name: str,
+    held_out: int,
+    data_dir: Path | str = paths.DOWNLOADS,
+    fraction: float = 1,
+    subset: int = 0,
 ) -> Dataset | ImageNet:
     """Load a data set of ``DATA_SETS`` onto the CPU.
 
@@ -295,6 +299,7 @@ def load_data(
         fraction: share of the training images to train on, see :func:`take_fraction`. They alone
             decide the normalisation, as if there were no others; what validates stays the same,
             and so does the length of an epoch.
+        subset: seed that draws the fraction.
 
     Raises:
         InputError: for an unknown name, data that are missing or corrupt, a fraction that is
@@ -313,4 +318,4 @@ def load_data(
         train, test = hold_out(train, held_out)
     if test is None:
         raise InputError(f"data set {name!r} has no test images; hold out 1 or more")
-    return make_dataset(take_fraction(train, fraction), test, len(train))
+    return make_dataset(take_fraction(train, fraction, subset), test, len(train))

@@ -27,6 +27,7 @@ KERNELS = (1, 3)
 FORMS = ("coupled", "uncoupled", "shortcut")
 RESHAPING = ("gated", "plain")
 RELUS = ("after", "inside")
+LAYERS = (1, 2)
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,14 @@ class Gates:
     # and padded with zeros; Srivastava 2025 gates a projection, B). plain: no gate and no
     # shortcut, Srivastava et al. 2015.
     reshaping: str = "gated"
-    # Batch normalisation between convolution and sigmoid; its shift starts at ``bias``.
-    # Srivastava 2025, whose gates have two convolutions where ours have one.
+    # Batch normalisation between convolution and sigmoid; its shift starts at ``bias``:
+    # Srivastava 2025.
     normalised: bool = False
     # after: ReLU(mix), as residual blocks end. inside: H = ReLU(F), none after, Srivastava 2025.
     relu: str = "after"
+    # Convolutions of a gate. 2: convolution, normalisation, ReLU before the last one, as H has
+    # them: Srivastava 2025.
+    layers: int = 1
 
     def __post_init__(self):
         require_one_of("gate kernel", self.kernel, KERNELS)
@@ -62,6 +66,9 @@ class Gates:
         require_one_of("gate reshaping", self.reshaping, RESHAPING)
         require_one_of("gate normalised", self.normalised, (False, True))
         require_one_of("gate relu", self.relu, RELUS)
+        require_one_of("gate layers", self.layers, LAYERS)
+        if self.layers > 1 and not self.normalised:
+            raise InputError("a gate of two layers is normalised; accepted: gate_normalised")
         if isinstance(self.bias, bool) or not isfinite(self.bias):
             raise InputError(f"gate bias {self.bias} is impossible; accepted: a finite number")
         object.__setattr__(self, "bias", float(self.bias))  # −2 and −2.0 are one run, of one name
@@ -87,8 +94,26 @@ class Scales:
             object.__setattr__(self, name, float(value))
 
 
+def undrawn(channels_in: int, channels_out: int, kernel: int, stride: int, bias: bool) -> nn.Conv2d:
+    """A convolution, "same" padding, with weights of zero: a fresh one would draw them."""
+    layer = nn.utils.skip_init(
+        nn.Conv2d,
+        channels_in,
+        channels_out,
+        kernel,
+        stride,
+        padding=kernel // 2,
+        bias=bias,
+        device=torch.get_default_device(),
+    )
+    nn.init.zeros_(layer.weight)
+    return layer
+
+
 class Gate(nn.Sequential):
     """sigmoid(convolution(x) + bias): (N, C, H, W) to one value in (0, 1) for each unit.
+
+    Two layers put convolution, normalisation and ReLU before it.
 
     It starts with weights of zero, so as the constant σ(bias), and draws nothing at random;
     :func:`draw_gates` draws the weights.
@@ -96,17 +121,13 @@ class Gate(nn.Sequential):
 
     def __init__(self, channels_in: int, channels_out: int, stride: int, gates: Gates, bias: float):
         super().__init__()
-        self.conv = nn.utils.skip_init(  # a fresh convolution would draw weights
-            nn.Conv2d,
-            channels_in,
-            channels_out,
-            gates.kernel,
-            stride,
-            padding=gates.kernel // 2,
-            bias=not gates.normalised,
-            device=torch.get_default_device(),
-        )
-        nn.init.zeros_(self.conv.weight)
+        if gates.layers == 2:
+            self.conv1 = undrawn(channels_in, channels_out, gates.kernel, stride, bias=False)
+            self.norm1 = nn.BatchNorm2d(channels_out)
+            self.relu = nn.ReLU(inplace=True)
+            channels_in, stride = channels_out, 1
+        bias_of_its_own = not gates.normalised
+        self.conv = undrawn(channels_in, channels_out, gates.kernel, stride, bias_of_its_own)
         if gates.normalised:
             self.norm = nn.BatchNorm2d(channels_out)
         nn.init.constant_(self.shift, bias)
@@ -179,7 +200,9 @@ def draw_gates(model: nn.Module) -> None:
     """
     for part in model.modules():
         if isinstance(part, Gate):
-            initialise(part.conv)
+            for layer in part.children():
+                if isinstance(layer, nn.Conv2d):
+                    initialise(layer)
 
 
 def highway_blocks(model: nn.Module) -> dict[str, HighwayBlock]:

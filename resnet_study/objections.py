@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from resnet_study.blocks import NORMALISATIONS
 from resnet_study.depth_effects import errors, fails, trains
 from resnet_study.effects import FEWEST_SEEDS, FIG2_EFFECTS, Effect, select, sign
 from resnet_study.experiments import OBJECTIONS, Arm
@@ -26,6 +25,8 @@ BEST = "each net at its best"  # each net by the means that serves it best
 _FIG2 = {effect.name: effect for effect in FIG2_EFFECTS}
 DEGRADATION = _FIG2["plain_gap_training"]  # plain-34 − plain-18
 SHORTCUT = _FIG2["shortcut_training"]  # ResNet-34 − plain-34
+# Normalisations of residual nets: the usual start, and others.
+STARTS = ("batch", "zero-gamma", "skip-init", "none")
 # What answers that a net was badly trained: the same net and data, trained otherwise.
 MEANS = (RECIPE, *(name for name, other in OBJECTIONS.items() if {*other} <= {"rate", "epochs"}))
 
@@ -130,12 +131,12 @@ def summary(found: dict[str, Remainder]) -> str:
 
 
 def starts(runs: pd.DataFrame, recipe: Recipe, depth: int) -> dict[str, Estimate]:
-    """Of a residual net with each of ``NORMALISATIONS``: its training error less the usual one's.
+    """Of a residual net with each of ``STARTS``: its training error less the usual one's.
 
     In points, paired by seed; all trained by the recipe.
     """
     nets = select(trained(runs, recipe), "residual", depth)
-    found = {name: errors(nets[nets.normalisation == name]) for name in NORMALISATIONS}
+    found = {name: errors(nets[nets.normalisation == name]) for name in STARTS}
     return {name: estimate(values - found["batch"]) for name, values in found.items()}
 
 

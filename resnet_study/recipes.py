@@ -38,6 +38,7 @@ class Recipe:
     precision: str = "float32"  # of convolutions; weights and statistics are always float32
     ten_crop: bool = False  # at the end, the validation error over ten crops of each image
     fraction: float = 1.0  # of the training images; the number of steps stays the same
+    own_subset: bool = False  # whether each seed draws that fraction anew; else all have the same
 
     def __post_init__(self):
         require_one_of("data set", self.data, DATA_SETS)
@@ -59,6 +60,9 @@ class Recipe:
             raise InputError(f"{needy} needs a crop; accepted: augmentation with scales and crop")
         if not 0 < self.fraction <= 1:
             raise InputError(f"fraction {self.fraction} is impossible; accepted: above 0, up to 1")
+        require_one_of("own_subset", self.own_subset, (False, True))
+        if self.own_subset and self.fraction == 1:
+            raise InputError("all images are no subset; accepted with own_subset: fraction below 1")
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:

@@ -260,7 +260,10 @@ def perform(
             if is_leader():
                 require_writable(run.record_path(runs_dir).parent)
                 held.enter_context(exclusive(run.lock_path(runs_dir)))
-            data = load_data(recipe.data, recipe.held_out, data_dir, recipe.fraction).to(where)
+            subset = run.seed if recipe.own_subset else 0
+            data = load_data(recipe.data, recipe.held_out, data_dir, recipe.fraction, subset).to(
+                where
+            )
         origin = {
             **provenance.describe(where),
             "data": _leaders_fingerprint(data),

@@ -20,6 +20,7 @@ NETWORKS = {"plain": "plain", "residual": "ResNet", "highway": "Highway", "scale
 NORMALISATIONS = {
     "batch": "",
     "zero-gamma": "zero-γ",
+    "small-gamma": "small γ",
     "skip-init": "SkipInit",
     "none": "no normalisation",
 }

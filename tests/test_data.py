@@ -215,6 +215,14 @@ def test_fractions_are_nested_and_the_same_every_time(digits):
     assert small < middle < large
 
 
+def test_a_fraction_may_be_drawn_by_another_seed(digits):
+    chosen = [take_fraction(digits.train, 0.1, seed) for seed in (0, 1, 1)]
+    assert torch.equal(chosen[1].images, chosen[2].images)
+    assert not torch.equal(chosen[0].images, chosen[1].images)
+    counts = [torch.bincount(part.labels).tolist() for part in chosen]
+    assert counts[0] == counts[1]
+
+
 def test_images_of_a_fraction_keep_their_labels_and_their_order():
     images = _numbered(40)
     images.labels.remainder_(4)

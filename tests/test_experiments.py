@@ -40,7 +40,9 @@ CHANGES = {
     "precision": "bfloat16",
     "ten_crop": True,
     "fraction": 0.5,
+    "own_subset": True,
 }
+NEEDED = {"own_subset": {"fraction": 0.5}}  # what else a value needs
 
 
 def _rewrite(path, **changes):
@@ -55,9 +57,11 @@ def test_every_value_of_a_recipe_is_tried_below():
 
 @pytest.mark.parametrize("field", CHANGES)
 def test_a_runs_name_tells_what_departs_from_the_recipe(field):
-    usual = Run(get_recipe("tiny-imagenet-20"), "plain", 18, seed=0)
-    changed = Run(get_recipe("tiny-imagenet-20", **{field: CHANGES[field]}), "plain", 18, seed=0)
-    assert usual.name == "plain-18-seed-0"
+    needed = NEEDED.get(field, {})
+    usual = Run(get_recipe("tiny-imagenet-20", **needed), "plain", 18, seed=0)
+    recipe = get_recipe("tiny-imagenet-20", **{field: CHANGES[field]}, **needed)
+    changed = Run(recipe, "plain", 18, seed=0)
+    assert needed or usual.name == "plain-18-seed-0"
     assert f"-{field}-" in changed.name
     assert changed.record_path() != usual.record_path()
 
@@ -91,7 +95,7 @@ def test_runs_of_a_grid_have_names_of_their_own():
         ({"match": "parameters"}, "residual net has no gates to match"),
         ({"start": "contained"}, "residual net contains no residual net; accepted: highway"),
         ({"family": "highway", "start": "contained"}, "contained start .*gates of bias 0"),
-        ({"normalisation": "layer"}, "'layer'.*accepted: batch, zero-gamma, skip-init, none"),
+        ({"normalisation": "layer"}, "'layer'.*accepted: batch, zero-gamma, small-gamma"),
         ({"family": "plain", "normalisation": "skip-init"}, "plain net.*accepted: batch, none"),
         ({"family": "highway", "normalisation": "none"}, "highway net.*accepted: batch"),
         ({"shortcut": "B", "normalisation": "none"}, "accepted with normalisation none: A"),
@@ -112,7 +116,9 @@ GATE_CHANGES = {
     "reshaping": "plain",
     "normalised": True,
     "relu": "inside",
+    "layers": 2,
 }
+NEEDED_BY_GATES = {"layers": {"normalised": True}}
 
 
 def test_a_highway_run_has_the_published_gates_unless_told():
@@ -125,8 +131,10 @@ def test_a_highway_run_has_the_published_gates_unless_told():
 @pytest.mark.parametrize("field", [field.name for field in fields(Gates)])
 def test_name_and_config_of_a_highway_run_tell_its_gates(field):
     value = GATE_CHANGES[field]
-    run = make_run(get_recipe("digits"), "highway", 18, 0, **{f"gate_{field}": value})
-    assert run.gates == Gates(**{field: value})
+    gates = {field: value, **NEEDED_BY_GATES.get(field, {})}
+    given = {f"gate_{name}": one for name, one in gates.items()}
+    run = make_run(get_recipe("digits"), "highway", 18, 0, **given)
+    assert run.gates == Gates(**gates)
     assert f"gate_{field}-{getattr(run.gates, field)}" in run.name
     assert run.config["gates"][field] == value
     assert run_from_config(run.config) == run
@@ -147,6 +155,8 @@ def test_scaled_and_matched_runs_come_back_from_their_config_and_their_changes()
         ("highway", {"shortcut": "B", "fraction": 0.1}),
         ("highway", {"start": "contained", "gate_kernel": 1, "gate_bias": 0.0}),
         ("residual", {"normalisation": "skip-init"}),
+        ("residual", {"normalisation": "small-gamma"}),
+        ("highway", {"gate_layers": 2, "gate_normalised": True}),
     ):
         fraction = {"fraction": changes.pop("fraction", None)}
         run = make_run(get_recipe("digits", **fraction), family, 18, 0, **changes)
@@ -162,7 +172,7 @@ def test_a_record_from_before_there_were_gates_is_of_the_same_run(family):
     config = run.config
     for name in ("gates", "scales", "match", "start", "normalisation"):
         del config[name]
-    del config["recipe"]["fraction"]
+    del config["recipe"]["fraction"], config["recipe"]["own_subset"]
     assert run_from_config(config) == run
 
 

@@ -188,3 +188,74 @@ def test_impossible_gates_are_refused(changes, message):
 def test_impossible_scales_are_refused():
     with pytest.raises(InputError, match="branch scale inf.*accepted: a finite number"):
         Scales(branch=float("inf"))
+
+
+class PublishedBlock(torch.nn.Module):
+    """The block of Srivastava 2025 as its code describes it, from torch's own layers."""
+
+    def __init__(self, channels_in, channels_out, stride):
+        super().__init__()
+
+        def layers(last):
+            return torch.nn.Sequential(
+                torch.nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False),
+                torch.nn.BatchNorm2d(channels_out),
+                torch.nn.ReLU(),
+                torch.nn.Conv2d(channels_out, channels_out, 3, 1, 1, bias=False),
+                torch.nn.BatchNorm2d(channels_out),
+                last,
+            )
+
+        self.h, self.t = layers(torch.nn.ReLU()), layers(torch.nn.Sigmoid())
+        self.projection = torch.nn.Sequential()
+        if stride != 1 or channels_in != channels_out:
+            self.projection.append(
+                torch.nn.Conv2d(channels_in, channels_out, 1, stride, bias=False)
+            )
+            self.projection.append(torch.nn.BatchNorm2d(channels_out))
+
+    def forward(self, x):
+        s = self.projection(x)
+        return s + self.t(x) * (self.h(x) - s)
+
+
+SRIVASTAVA_2025 = Gates(layers=2, normalised=True, bias=-6, relu="inside")
+
+
+@pytest.mark.parametrize(("channels", "stride"), [(4, 1), (8, 2)])
+def test_the_block_of_2025_is_among_the_gates(channels, stride):
+    torch.manual_seed(0)
+    ours = HighwayBlock(4, channels, stride, "B", SRIVASTAVA_2025)
+    published = PublishedBlock(4, channels, stride)
+    for gate in (part for part in ours.modules() if isinstance(part, Gate)):
+        torch.nn.init.normal_(gate.conv1.weight)
+        torch.nn.init.normal_(gate.conv.weight)
+    assert ours.transform.shift.unique().tolist() == [-6]
+    torch.nn.init.zeros_(ours.transform.shift)  # so that the gate shows
+    values = list(ours.state_dict().values())
+    known = published.state_dict()
+    assert [v.shape for v in values] == [v.shape for v in _in_our_order(known).values()]
+    published.load_state_dict(dict(zip(_in_our_order(known), values, strict=True)))
+    x = torch.randn(3, 4, 6, 6)
+    torch.testing.assert_close(ours.train()(x), published.train()(x))
+    assert ours.transform(x).std() > 0.1
+
+
+def _in_our_order(state):
+    """Branch, shortcut, gate."""
+    order = {"h": 0, "projection": 1, "t": 2}
+    return dict(sorted(state.items(), key=lambda item: order[item[0].split(".")[0]]))
+
+
+def test_both_layers_of_a_gate_are_he_initialised_and_drawn_last():
+    model = _model(SRIVASTAVA_2025, width=32)
+    gate = highway_blocks(model)["stage3.1"].transform
+    for layer in (gate.conv1, gate.conv):
+        assert layer.weight.detach().std() == pytest.approx((2 / (9 * 128)) ** 0.5, rel=0.02)
+
+
+def test_a_gate_of_two_layers_is_normalised():
+    with pytest.raises(InputError, match="accepted: gate_normalised"):
+        Gates(layers=2)
+    with pytest.raises(InputError, match="gate layers"):
+        Gates(layers=3)

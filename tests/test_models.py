@@ -136,6 +136,23 @@ def test_blocks_end_in_a_relu(family):
         assert output.min() == 0
 
 
+def test_small_gamma_damps_each_branch_as_a_gate_of_bias_minus_two_does():
+    usual, damped = (
+        build_model("residual", 8, classes=10, stem="small", normalisation=normalisation)
+        for normalisation in ("batch", "small-gamma")
+    )
+    damped.load_state_dict(
+        {
+            name: value if name.endswith("branch.bn2.weight") else usual.state_dict()[name]
+            for name, value in damped.state_dict().items()
+        }
+    )
+    x = torch.rand(2, 16, 8, 8)
+    gate = torch.sigmoid(torch.tensor(-2.0))
+    for one, other in zip(usual.stages[0], damped.stages[0], strict=True):
+        torch.testing.assert_close(other.train().branch(x), gate * one.train().branch(x))
+
+
 @pytest.mark.parametrize("normalisation", ["zero-gamma", "skip-init"])
 def test_branches_that_start_at_zero_leave_the_input_as_it_is(normalisation):
     model = build_model("residual", 8, classes=10, stem="small", normalisation=normalisation)
