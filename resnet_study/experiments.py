@@ -48,6 +48,8 @@ class Arm:
     epochs: int = 1
     width: int = 1
     normalisation: str = "batch"
+    shortcut: str = "A"
+    own_subset: bool = False
 
     def run(self, recipe: Recipe, seed: int) -> Run:
         """This network trained by ``recipe``; a rate with a factor has three digits."""
@@ -55,7 +57,7 @@ class Arm:
         if self.rate != 1:
             changes["rate"] = float(f"{recipe.rate * self.rate:.3g}")
         if self.fraction != 1:
-            changes["fraction"] = self.fraction
+            changes |= {"fraction": self.fraction, "own_subset": self.own_subset}
         if self.precision:
             changes["precision"] = self.precision
         return Run(
@@ -67,6 +69,7 @@ class Arm:
             match=self.match,
             start=self.start,
             normalisation=self.normalisation,
+            shortcut=self.shortcut,
         )
 
 
@@ -257,6 +260,49 @@ def objection_arms() -> tuple[Arm, ...]:
     )
 
 
+# What follows is registered, see ``book/registration.md``: fifty classes of Tiny ImageNet, narrow
+# nets, each family at the rate that ``data/pilots`` chose for it, as a factor on the recipe's.
+OWN_RATES = {"plain": 1, "residual": 3, "highway": 9}
+SIX = (0, 1, 2, 3, 4, 5)
+SRIVASTAVA_2025 = Gates(layers=2, normalised=True, bias=-6, relu="inside")
+
+
+def at_own_rate(family: str, depth: int, *gates: Gates, **other: object) -> Arm:
+    """An arm of the registered trainings; a Highway net is as large as the residual net."""
+    match = "parameters" if family == "highway" else None
+    return Arm(family, depth, *gates, match=match, rate=OWN_RATES[family], **other)
+
+
+REGISTERED_FIG2 = tuple(at_own_rate(arm.family, arm.depth) for arm in FIG2)
+
+
+def start_arms() -> tuple[Arm, ...]:
+    """Residual nets whose branches start as usual, at 0, or damped as by a gate of bias −2."""
+    return tuple(
+        at_own_rate("residual", depth, normalisation=normalisation)
+        for depth in (18, 34)
+        for normalisation in ("batch", "zero-gamma", "small-gamma")
+    )
+
+
+def equal_size_arms() -> tuple[Arm, ...]:
+    """Residual nets, and Highway nets of their size."""
+    return tuple(
+        at_own_rate(family, depth, *gates)
+        for depth in (18, 34)
+        for family, gates in (("residual", ()), ("highway", (PUBLISHED,)))
+    )
+
+
+def two_by_two_arms() -> tuple[Arm, ...]:
+    """Residual and Highway nets of equal size, on all images and on a tenth that the seed draws."""
+    return tuple(
+        at_own_rate(family, 18, *gates, **data)
+        for data in ({}, {"fraction": 0.1, "own_subset": True})
+        for family, gates in (("residual", ()), ("highway", (PUBLISHED,)))
+    )
+
+
 # All experiments by name, in the order in which ``resnet-study status`` lists them.
 EXPERIMENTS = {
     experiment.name: experiment
@@ -267,7 +313,8 @@ EXPERIMENTS = {
             grids={
                 name: Grid(FIG2)
                 for name in ("digits", "tiny-imagenet-20", "tiny-imagenet", "imagenet")
-            },
+            }
+            | {"tiny-imagenet-50": Grid(REGISTERED_FIG2, seeds=SIX)},
         ),
         Experiment(
             name="precision",
@@ -280,7 +327,35 @@ EXPERIMENTS = {
             grids={
                 "digits": Grid(highway_arms()),
                 "tiny-imagenet-20": Grid(WITH_ONE_GATE, seeds=(0, 1, 2)),
+                "tiny-imagenet-50": Grid(equal_size_arms(), seeds=SIX),
                 "tiny-imagenet": Grid(highway_arms(), seeds=(0, 1, 2)),
+            },
+        ),
+        Experiment(
+            name="highway-2025",
+            question="And with the Highway block of 2025? (C8)",
+            grids={
+                "tiny-imagenet-50": Grid(
+                    tuple(
+                        at_own_rate("highway", depth, SRIVASTAVA_2025, shortcut="B")
+                        for depth in (18, 34)
+                    ),
+                    seeds=(0, 1, 2),
+                )
+            },
+        ),
+        Experiment(
+            name="start",
+            question="Depth and gates, or how a branch starts? (C5, C7, C8)",
+            grids={"tiny-imagenet-50": Grid(start_arms(), seeds=SIX)},
+        ),
+        Experiment(
+            name="width",
+            question="Does Fig. 2 hold at twice the width? (C4, C5)",
+            grids={
+                "tiny-imagenet-50": Grid(
+                    tuple(replace(arm, width=2) for arm in REGISTERED_FIG2), seeds=SIX
+                )
             },
         ),
         Experiment(
@@ -299,6 +374,7 @@ EXPERIMENTS = {
             grids={
                 "digits": Grid(data_size_arms(biases=(-1, -2, -4))),
                 "tiny-imagenet-20": Grid(data_size_arms(biases=(-2,)), seeds=(0, 1, 2)),
+                "tiny-imagenet-50": Grid(two_by_two_arms(), seeds=SIX),
                 "tiny-imagenet": Grid(data_size_arms(biases=(-1, -2, -4)), seeds=(0, 1, 2)),
             },
         ),
