@@ -62,7 +62,7 @@ deadline: Optional[float] = None  # Unix time at which to save and stop; run aga
 # The parameters make a run; an impossible one stops here, with the accepted values.
 
 # %%
-from resnet_study import paths, plots, sources
+from resnet_study import paths, plots, progress, sources
 from resnet_study.checkpoints import OutOfTime
 from resnet_study.recipes import get_recipe
 from resnet_study.records import load_curves, load_runs
@@ -99,15 +99,16 @@ record = run.record_path(paths.ROOT / runs_dir)
 # %%
 if overwrite or run.state(paths.ROOT / runs_dir) != "recorded":
     try:
-        perform(
-            run,
-            device=device,
-            runs_dir=paths.ROOT / runs_dir,
-            data_dir=paths.ROOT / data_dir,
-            checkpoint_seconds=checkpoint_seconds,
-            deadline=deadline,
-            progress=True,
-        )
+        with progress.bar() as report:
+            perform(
+                run,
+                device=device,
+                runs_dir=paths.ROOT / runs_dir,
+                data_dir=paths.ROOT / data_dir,
+                checkpoint_seconds=checkpoint_seconds,
+                deadline=deadline,
+                report=report,
+            )
     except OutOfTime as stop:
         print(stop)
 

@@ -38,7 +38,8 @@ class Checkpoint:
         path: the file.
         identity: what has to be the same for the work to go on: configuration, data, code.
         seconds: least time between two savings; 0 saves after every step.
-        deadline: moment of ``time.time`` at which to save and stop; never if None.
+        deadline: moment of ``time.monotonic`` at which to save and stop; never if None. Nobody sets
+            that clock back, as they do the one on the wall.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Checkpoint:
         self.identity = identity
         self.seconds = seconds
         self.deadline = deadline
-        self.saved = time.time()
+        self.saved = time.monotonic()
 
     def load(self) -> dict | None:
         """The saved state, on the CPU; None if there is none.
@@ -76,17 +77,17 @@ class Checkpoint:
         buffer = io.BytesIO()
         torch.save({"identity": self.identity, "state": state}, buffer)
         write_atomically(self.path, buffer.getvalue())
-        self.saved = time.time()
+        self.saved = time.monotonic()
 
     @property
     def due(self) -> bool:
         """Whether it is time to save."""
-        return time.time() >= self.saved + self.seconds or self.out_of_time
+        return time.monotonic() >= self.saved + self.seconds or self.out_of_time
 
     @property
     def out_of_time(self) -> bool:
         """Whether the deadline has passed."""
-        return self.deadline is not None and time.time() >= self.deadline
+        return self.deadline is not None and time.monotonic() >= self.deadline
 
     def remove(self) -> None:
         """Delete the file, and what writers that were killed left: the training is over."""

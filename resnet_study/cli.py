@@ -1,5 +1,11 @@
-"""The command ``resnet-study``. A mistake gets one line on standard error and exit status 2."""
+"""The command ``resnet-study``. A mistake gets one line on standard error and exit status 2.
 
+What is not finished, because its time was over, has exit status ``UNFINISHED``: the same command
+goes on. A signal saves what is under way, and ends it with 128 and its number.
+"""
+
+import contextlib
+import os
 import sys
 import time
 from pathlib import Path
@@ -7,10 +13,10 @@ from pathlib import Path
 import click
 
 from resnet_study import archive as archives
-from resnet_study import claims, paths, readme
+from resnet_study import claims, paths, progress, readme
 from resnet_study.blocks import NORMALISATIONS, SHORTCUTS
 from resnet_study.checkpoints import OutOfTime
-from resnet_study.distributed import AnotherProcessFailed, is_leader, speaks, under_torchrun
+from resnet_study.distributed import AnotherProcessFailed, is_leader, processes, speaks
 from resnet_study.effects import FEWEST_SEEDS
 from resnet_study.errors import InputError
 from resnet_study.executions import log_execution
@@ -21,13 +27,38 @@ from resnet_study.queue import Place, default_jobs, parse_duration, train_missin
 from resnet_study.recipes import RECIPES, get_recipe
 from resnet_study.records import read_record
 from resnet_study.runs import Run, make_run, perform
+from resnet_study.signals import Stopped, stoppable
+
+UNFINISHED = 75  # EX_TEMPFAIL of sysexits.h: "try again later"
+
+
+class _Folder(click.ParamType):
+    """A path; ``~`` is the home folder, also in ``--runs-dir=~/runs``, where shells leave it."""
+
+    name = "path"
+
+    def convert(self, value, parameter, context) -> Path:
+        return Path(value).expanduser()
+
 
 _RUNS_DIR = click.option(
-    "--runs-dir", type=Path, default=paths.RUNS, help="Folder of the records. [data/runs]"
+    "--runs-dir", type=_Folder(), default=paths.RUNS, help="Folder of the records. [data/runs]"
 )
 
 
-@click.group()
+class _Ended(Exception):
+    """A signal ended a command; click would make an empty line of it."""
+
+
+class _Commands(click.Group):
+    def invoke(self, context: click.Context) -> object:
+        try:
+            return super().invoke(context)
+        except Stopped as stop:
+            raise _Ended from stop
+
+
+@click.group(cls=_Commands)
 def cli():
     """Residual learning, reproduced: train, record, report."""
 
@@ -63,7 +94,9 @@ def cli():
 @click.option("--own-subset", is_flag=True, default=None, help="Each seed draws its fraction.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @_RUNS_DIR
-@click.option("--data-dir", type=Path, default=paths.DOWNLOADS, help="Data sets. [data/downloads]")
+@click.option(
+    "--data-dir", type=_Folder(), default=paths.DOWNLOADS, help="Data sets. [data/downloads]"
+)
 @click.option("--time-budget", help="Save and stop after this long, such as 9m.")
 @click.option(
     "--checkpoint-seconds", default=60.0, show_default=True, help="Between two checkpoints."
@@ -80,7 +113,7 @@ def run(
     }  # fmt: skip
     given = {name: value for name, value in network.items() if value is not None}
     deadline = None if time_budget is None else time.time() + parse_duration(time_budget)
-    if experiment and under_torchrun():
+    if experiment and processes() > 1:
         raise InputError("--experiment does not go with torchrun; accepted: one run at a time")
     if experiment is None:
         _refuse({"seeds": seeds, "jobs": jobs}, "goes with --experiment")
@@ -89,7 +122,6 @@ def run(
         _run_one(
             chosen, overwrite, device=device, runs_dir=runs_dir, data_dir=data_dir,
             checkpoint_seconds=checkpoint_seconds, deadline=deadline,
-            progress=sys.stderr.isatty(),
         )  # fmt: skip
     else:
         _refuse(given | {"overwrite": overwrite or None}, "does not go with --experiment")
@@ -105,6 +137,12 @@ def run(
         )
         left = train_missing(runs, place, click.echo)
         click.echo(f"{len(runs) - len(left)} of {len(runs)} runs are recorded in {runs_dir}")
+        if left:
+            raise click.exceptions.Exit(UNFINISHED)
+
+
+def _say_aside(text: str) -> None:
+    click.echo(text, err=True)
 
 
 def seed_list(text: str | None) -> tuple[int, ...] | None:
@@ -124,21 +162,26 @@ def _refuse(options: dict[str, object], reason: str) -> None:
 
 
 def _run_one(chosen: Run, overwrite: bool, *, runs_dir: Path, **options) -> None:
-    """Train ``chosen`` unless it is recorded, and say what came out."""
+    """Train ``chosen`` unless it is recorded, and say what came out.
+
+    Ends with status ``UNFINISHED`` when its time was over.
+    """
     path = chosen.record_path(runs_dir)
     if not overwrite and chosen.state(runs_dir) == "recorded":
         done = f"recorded already: {path} (--overwrite trains again)"
     else:
+        watch = progress.bar() if sys.stderr.isatty() else progress.lines(_say_aside)
         try:
-            perform(chosen, runs_dir=runs_dir, **options)
+            with watch as report:
+                perform(chosen, runs_dir=runs_dir, report=report, **options)
             done = f"recorded: {path}"
         except OutOfTime as stop:
-            done = f"{stop}; run it again to go on"
+            if is_leader():
+                click.echo(f"{stop}; run it again to go on")
+            raise click.exceptions.Exit(UNFINISHED) from stop
     if not is_leader():
         return
     click.echo(done)
-    if chosen.state(runs_dir) != "recorded":
-        return
     record = read_record(path)
     if record["diverged_at"] is not None:
         click.echo(f"diverged by iteration {record['diverged_at']}")
@@ -154,6 +197,7 @@ def reproduce(seeds, jobs):
     """Train Fig. 2 and Highway nets on digits afresh, render the book from them, and report."""
     from resnet_study.reproduction import reproduce  # needs papermill; training does not
 
+    paths.require_checkout("reproduce")
     if len(parse_seeds(seeds)) < FEWEST_SEEDS:
         raise InputError(
             f"seeds {seeds!r} decide nothing; accepted: {FEWEST_SEEDS} or more of them"
@@ -218,6 +262,7 @@ def pdf():
 @cli.command(name="readme")
 def readme_():
     """Renew what README.md shows of the records: verdicts and figure."""
+    paths.require_checkout("readme")
     readme.renew()
 
 
@@ -289,16 +334,54 @@ def execute(notebook, output, parameters, log):
     click.echo(f"executed: {output}")
 
 
+def prepare_standard_streams() -> None:
+    """Give a process that was started without standard streams (``2>&-``) some that lead nowhere.
+
+    Else the next file to be opened becomes its standard error, and gets its messages. A terminal
+    that lacks a character of ours shows a question mark instead.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
 def main() -> None:
     """Entry point; turns every mistake of the user's into one line."""
+    prepare_standard_streams()
     try:
-        sys.exit(cli.main(standalone_mode=False))
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
-    except click.Abort:
-        sys.exit(130)
+        with stoppable():
+            status = cli.main(standalone_mode=False)
+        sys.stdout.flush()
     except (click.ClickException, InputError) as error:
-        text = error.format_message() if isinstance(error, click.ClickException) else error
-        if speaks() and not isinstance(error, AnotherProcessFailed):
+        told = error.format_message() if isinstance(error, click.ClickException) else error
+        status = _tell(None if isinstance(error, AnotherProcessFailed) else told, 2)
+    except (_Ended, Stopped) as end:
+        stop = end.__cause__ if isinstance(end, _Ended) else end
+        status = _tell(f"{stop}; what is saved goes on when it is run again", stop.status)
+    except BrokenPipeError:  # somebody reads no further: ``| head``
+        status = _tell(None, 128 + 13)
+    except OSError as error:  # a full disk, for instance, behind standard output
+        status = _tell(f"{error.filename or 'standard output'}: {error.strerror}", 2)
+    _drop_what_cannot_be_written()
+    sys.exit(status)
+
+
+def _tell(text: object, status: int) -> int:
+    if text is not None and speaks():
+        with contextlib.suppress(OSError):
             click.echo(f"resnet-study: {text}", err=True)
-        sys.exit(2)
+    return status
+
+
+def _drop_what_cannot_be_written() -> None:
+    """Lest Python tries once more at its end, and complains."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,13 +1,14 @@
-"""One training in several processes, as ``torchrun`` starts them.
+"""One training in several processes, as ``torchrun`` or another launcher starts them.
 
 Every process holds the same network and draws the same order and the same augmentation; each
 learns from its share of every batch, so that the batch is the recipe's whatever the number
 of processes. Process 0, the leader, alone writes and speaks.
 
-Without ``torchrun`` all of this stands still: one process, which is the leader.
+Without a launcher all of this stands still: one process, which is the leader.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -19,6 +20,10 @@ from torch.nn.parallel import DistributedDataParallel
 from resnet_study.checkpoints import OutOfTime
 from resnet_study.errors import InputError
 
+LAUNCHER = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # as torch.distributed wants them
+NUMBERS = ("RANK", "WORLD_SIZE", "MASTER_PORT", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+# What other programs tell the processes that they start: how many those are.
+FOREIGN = {"SLURM_STEP_NUM_TASKS": "srun", "OMPI_COMM_WORLD_SIZE": "mpirun", "PMI_SIZE": "mpiexec"}
 PATIENCE = timedelta(minutes=30)  # with a process that still reads its data, or whose machine died
 
 
@@ -26,24 +31,63 @@ class AnotherProcessFailed(InputError):
     """A process that this one waited for has gone; it tells why itself."""
 
 
-def under_torchrun() -> bool:
-    """Whether ``torchrun`` started this process."""
-    return "TORCHELASTIC_RUN_ID" in os.environ
+def _launched() -> bool:
+    """Whether a launcher (``torchrun``, Kubeflow's, …) started this process as one of several.
+
+    Launchers tell by four variables. A single process needs none of them.
+
+    Raises:
+        InputError: if they are there in part, or if another program started several processes
+            without them, each of which would train alone.
+    """
+    given = {name: os.environ[name] for name in LAUNCHER if os.environ.get(name)}
+    if not given.keys() & {"RANK", "WORLD_SIZE"}:
+        for name, program in FOREIGN.items():
+            if os.environ.get(name, "1") not in ("0", "1"):
+                raise InputError(
+                    f"{program} started {os.environ[name]} processes that know nothing of each "
+                    "other; accepted: one, or torchrun"
+                )
+        return False
+    if given.get("WORLD_SIZE") == "1":
+        return False
+    missing = [name for name in LAUNCHER if name not in given]
+    if missing:
+        raise InputError(
+            f"{', '.join(given)} set, but not {', '.join(missing)}; accepted: torchrun, which "
+            "sets all of them, or none of them"
+        )
+    for name in NUMBERS:
+        _number(name)
+    return True
+
+
+def _number(name: str, otherwise: int = 0) -> int:
+    """A launcher's variable, ``otherwise`` if it is not set."""
+    text = os.environ.get(name, str(otherwise))
+    if not re.fullmatch("[0-9]{1,9}", text):
+        raise InputError(f"{name}={text!r} is no number; accepted: what torchrun sets")
+    return int(text)
 
 
 def rank() -> int:
     """Number of this process, from 0."""
-    return int(os.environ["RANK"]) if under_torchrun() else 0
+    return _number("RANK") if _launched() else 0
 
 
 def processes() -> int:
     """How many processes train together."""
-    return int(os.environ["WORLD_SIZE"]) if under_torchrun() else 1
+    return _number("WORLD_SIZE", 1) if _launched() else 1
+
+
+def rank_here() -> int:
+    """Number of this process among those of its machine; launchers that do not tell start one."""
+    return _number("LOCAL_RANK") if _launched() else 0
 
 
 def processes_here() -> int:
     """How many of them run on this machine."""
-    return int(os.environ["LOCAL_WORLD_SIZE"]) if under_torchrun() else 1
+    return _number("LOCAL_WORLD_SIZE", 1) if _launched() else 1
 
 
 def is_leader() -> bool:
@@ -57,7 +101,10 @@ def speaks() -> bool:
     What is wrong before processes join is so for all of them: one on each machine tells it.
     """
     joined = distributed.is_available() and distributed.is_initialized()
-    return joined or not under_torchrun() or os.environ["LOCAL_RANK"] == "0"
+    try:
+        return joined or rank_here() == 0
+    except InputError:  # what a launcher's variables say is what is wrong
+        return True
 
 
 def own_gpu() -> torch.device:
@@ -72,7 +119,7 @@ def own_gpu() -> torch.device:
             f"{processes_here()} processes on a machine with {gpus} GPUs; "
             f"accepted: torchrun --nproc-per-node of at most {gpus}, or --device cpu"
         )
-    return torch.device("cuda", int(os.environ["LOCAL_RANK"]) if under_torchrun() else 0)
+    return torch.device("cuda", rank_here())
 
 
 @contextmanager
@@ -114,8 +161,12 @@ def leader_first() -> Iterator[None]:
 
 
 def parallel(model: nn.Module) -> nn.Module:
-    """``model``, its gradients averaged over the processes in every backward pass."""
-    return DistributedDataParallel(model) if processes() > 1 else model
+    """``model``, its gradients averaged over the processes in every backward pass.
+
+    Statistics of batch normalisation are each process's own, see :func:`average_statistics`; they
+    would be the leader's alone if every pass began with those.
+    """
+    return DistributedDataParallel(model, broadcast_buffers=False) if processes() > 1 else model
 
 
 def share(items: Tensor) -> Tensor:
@@ -140,10 +191,9 @@ def leaders(tensor: Tensor) -> Tensor:
 
 
 def average_statistics(model: nn.Module) -> None:
-    """Make the statistics of batch normalisation the same in all processes.
+    """Make the statistics of batch normalisation the mean over all processes.
 
-    Every forward pass of a training begins with the leader's and adds those of each one's share of
-    the batch: here the shares are averaged.
+    Each process has those of its own share of the batches.
     """
     for buffer in model.buffers():
         if buffer.is_floating_point():

@@ -1,8 +1,9 @@
 """Writing files so that nothing is ever half-written."""
 
+import errno
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,8 +27,9 @@ def write_atomically(path: Path, content: bytes) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner can read
+            _where_supported(os.fsync, file.fileno())
+        # mkstemp makes files that only their owner can read.
+        _where_supported(os.chmod, temporary, 0o644)
         os.replace(temporary, path)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
@@ -35,18 +37,34 @@ def write_atomically(path: Path, content: bytes) -> None:
         Path(temporary).unlink(missing_ok=True)
 
 
+def _where_supported(call: Callable, *arguments: object) -> None:
+    """``call``, unless the file system has no such thing: some know no owners, or no flushing."""
+    try:
+        call(*arguments)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM):
+            raise
+
+
 @contextmanager
 def exclusive(lock: Path) -> Iterator[None]:
     """Hold the lock file ``lock``, and leave none behind; a killed holder's is taken over.
 
     Raises:
-        InputError: if another process holds it.
+        InputError: if another process holds it, or it cannot be held: another user's, no file, or a
+            file system without locks.
     """
     file_lock = FileLock(lock, blocking=False)
     try:
         file_lock.acquire()
     except Timeout as error:
         raise InputError(f"another process holds {lock}: it is at the same work") from error
+    except (OSError, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or "this file system knows no locks"
+        raise InputError(
+            f"cannot lock {lock}: {reason}; accepted: a folder of records of one's own, on a file "
+            "system with locks"
+        ) from error
     try:
         yield
     finally:

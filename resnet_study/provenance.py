@@ -4,7 +4,6 @@ import hashlib
 import os
 import platform
 import re
-import resource
 import subprocess
 import sys
 from importlib import metadata
@@ -47,8 +46,9 @@ def _git(*arguments: str) -> str | None:
     Neither the environment (``GIT_DIR``, …) nor a user's settings redirect it, and the checkout
     may belong to another user: who runs its code can as well read its history.
     """
-    settings = {"safe.directory": str(paths.ROOT), "core.fsmonitor": "false"}
-    command = ["git", "-C", str(paths.ROOT)]
+    top = str(paths.PACKAGE.parent)
+    settings = {"safe.directory": top, "core.fsmonitor": "false"}
+    command = ["git", "-C", top]
     for name, value in settings.items():
         command += ["-c", f"{name}={value}"]
     own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
@@ -65,10 +65,10 @@ def _git(*arguments: str) -> str | None:
 def _is_own_checkout() -> bool:
     """Whether git knows this very folder, and not a repository that happens to lie around it."""
     top = _git("rev-parse", "--show-toplevel")
-    if not top or Path(top).resolve() != paths.ROOT:
+    if not top or Path(top).resolve() != paths.PACKAGE.parent:
         return False
-    own = Path(__file__).resolve().relative_to(paths.ROOT)
-    return _git("ls-files", "--error-unmatch", "--", str(own)) is not None
+    own = f"{paths.PACKAGE.name}/paths.py"
+    return _git("ls-files", "--error-unmatch", "--", own) is not None
 
 
 def commit() -> str | None:
@@ -94,7 +94,7 @@ def code_fingerprint() -> str:
     """SHA-256 of the source of the modules that decide a curve, whatever its line ends."""
     digest = hashlib.sha256()
     for name in TRAINING_CODE:
-        source = (Path(__file__).parent / f"{name}.py").read_bytes()
+        source = (paths.PACKAGE / f"{name}.py").read_bytes()
         digest.update(source.replace(b"\r\n", b"\n"))
     return digest.hexdigest()
 
@@ -143,10 +143,17 @@ def jpeg_decoder() -> str:
     return f"libjpeg-turbo {turbo}" if turbo else f"libjpeg {features.version('jpg')}"
 
 
-def peak_memory(device: torch.device) -> int:
-    """Most bytes so far: allocated on a GPU, or of this process with all its libraries on a CPU."""
+def peak_memory(device: torch.device) -> int | None:
+    """Most bytes so far: allocated on a GPU, or of this process with all its libraries on a CPU.
+
+    None on a CPU under Windows, which does not count them.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "win32":
+        return None
+    import resource  # Windows has none
+
     unit = 1 if sys.platform == "darwin" else 1024  # in which getrusage counts
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 

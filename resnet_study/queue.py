@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from joblib import cpu_count
 
 from resnet_study import paths
 from resnet_study.errors import InputError, require_at_least
@@ -57,7 +58,7 @@ class Place:
 def default_jobs(device: str) -> int:
     """Runs at a time: one for each core on the CPU, one on a GPU."""
     if choose_device(device).type == "cpu":
-        return len(os.sched_getaffinity(0))
+        return cpu_count()  # of this process, or of its container
     return 1
 
 
@@ -144,6 +145,7 @@ def train_missing(runs: Iterable[Run], place: Place, say: Say) -> list[Run]:
     Raises:
         InputError: if one fails; those that run then are finished, and kept.
     """
+    paths.require_checkout("an experiment, which the notebook train trains,")
     runs = list(runs)
     missing = [run for run in runs if run.state(place.runs_dir) != "recorded"]
     say(f"training {len(missing)} of {len(runs)} runs, {place.jobs} at a time")

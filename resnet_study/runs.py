@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields
@@ -34,7 +35,15 @@ from resnet_study.models import (
 )
 from resnet_study.recipes import Recipe, changes_of
 from resnet_study.records import pack_bits, read_record, write_record
-from resnet_study.training import Callback, History, choose_device, set_precision, train
+from resnet_study.signals import stoppable
+from resnet_study.training import (
+    Callback,
+    History,
+    Report,
+    choose_device,
+    set_precision,
+    train,
+)
 
 STARTS = ("drawn", "contained")
 
@@ -223,7 +232,7 @@ def perform(
     callbacks: Iterable[Callback] = (),
     checkpoint_seconds: float = 60,
     deadline: float | None = None,
-    progress: bool = False,
+    report: Report | None = None,
 ) -> Path:
     """Train ``run`` and write its record; returns the record's path.
 
@@ -242,10 +251,11 @@ def perform(
         checkpoint_seconds: least time between two checkpoints, in seconds; 0 saves after every
             step.
         deadline: moment of ``time.time`` at which to save and stop; never if None.
-        progress: whether to show a bar on standard error.
+        report: told how far it is, see :data:`~resnet_study.training.Report`.
 
     Raises:
         OutOfTime: at the deadline.
+        Stopped: by one of ``signals.SIGNALS``; what was trained is saved.
         InputError: for a device, a data folder, a records folder or a checkpoint that
             cannot be used, or a run that another process has in hand.
     """
@@ -255,11 +265,13 @@ def perform(
     torch.backends.cudnn.benchmark = True  # batches have one shape: find their fastest kernels
     recipe = run.recipe
     set_precision(recipe)
-    with process_group(where), ExitStack() as held:
+    # From here on in a clock that nobody sets back.
+    end = None if deadline is None else time.monotonic() + deadline - time.time()
+    with stoppable(), process_group(where), ExitStack() as stack:
         with leader_first():
             if is_leader():
                 require_writable(run.record_path(runs_dir).parent)
-                held.enter_context(exclusive(run.lock_path(runs_dir)))
+                stack.enter_context(exclusive(run.lock_path(runs_dir)))
             subset = run.seed if recipe.own_subset else 0
             data = load_data(recipe.data, recipe.held_out, data_dir, recipe.fraction, subset).to(
                 where
@@ -282,9 +294,7 @@ def perform(
             "device": where.type,
             "torch": str(torch.__version__),
         }
-        checkpoint = Checkpoint(
-            run.checkpoint_path(runs_dir), identity, checkpoint_seconds, deadline
-        )
+        checkpoint = Checkpoint(run.checkpoint_path(runs_dir), identity, checkpoint_seconds, end)
         torch.manual_seed(run.seed)
         model = make_model(run, data)
         # Gates are measured over all images: not where processes share them, or read them anew.
@@ -298,7 +308,7 @@ def perform(
             callbacks=callbacks,
             checkpoint=checkpoint,
             part=origin,
-            progress=progress and is_leader(),
+            report=report if is_leader() else None,
         )
         content = describe(run, model, data, history)
         if inside and history.diverged_at is None:

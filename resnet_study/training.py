@@ -7,6 +7,7 @@ batch. Errors are percentages, losses are mean cross-entropies in nats.
 import math
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 
 import torch
@@ -14,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import update_bn
-from tqdm import tqdm
 
 from resnet_study.checkpoints import Checkpoint, OutOfTime
 from resnet_study.data import Dataset
@@ -31,6 +31,7 @@ from resnet_study.distributed import (
 from resnet_study.errors import InputError
 from resnet_study.graphs import GraphedGradients
 from resnet_study.recipes import Recipe, learning_rate
+from resnet_study.signals import Stopped, held, let_through, waiting
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,10 @@ class History:
     # What is known of each part of a training that was interrupted, and its first ``iteration``.
     parts: list[dict] = field(default_factory=list, compare=False)
 
+
+Report = Callable[[int, int, Evaluation | None], None]
+"""Called with the steps done, those of the whole training, and the evaluation just made, if any;
+see :mod:`resnet_study.progress`."""
 
 Callback = Callable[[nn.Module, Dataset, int], None]
 """Called with model, data and iteration before the first step, after each evaluation, and
@@ -308,18 +313,26 @@ class Training:
         self.score.add(logits, labels, loss)
         self.step += 1
 
-    def close_epoch(self) -> None:
-        """Evaluate, add a point to the curve, and get ready for the next epoch."""
+    def evaluate(self) -> Evaluation | None:
+        """The point of the curve at the end of the present epoch, None where a loss is not finite.
+
+        Changes nothing that the training depends on.
+        """
         running = self.score.read()
         validation = evaluate(self.model, self.data, "validation", self.recipe)
-        if math.isfinite(running[1]) and math.isfinite(validation[1]):
-            epoch = len(self.history.curve) + 1
-            clean, _ = evaluate(self.model, self.data, "sample", self.recipe)
-            self.history.curve.append(Evaluation(epoch, self.step, *running, *validation, clean))
-            if self.plateau:
-                self.plateau.step(running[0])
-        else:
+        if not math.isfinite(running[1]) or not math.isfinite(validation[1]):
+            return None
+        clean, _ = evaluate(self.model, self.data, "sample", self.recipe)
+        return Evaluation(len(self.history.curve) + 1, self.step, *running, *validation, clean)
+
+    def close_epoch(self, point: Evaluation | None) -> None:
+        """Add what :meth:`evaluate` found to the curve, and get ready for the next epoch."""
+        if point is None:
             self.history.diverged_at = self.step
+        else:
+            self.history.curve.append(point)
+            if self.plateau:
+                self.plateau.step(point.training_error)
         self.order = None
         self.score = Score(self.data.device)
 
@@ -374,7 +387,7 @@ def train(
     moments: Collection[int] = (),
     checkpoint: Checkpoint | None = None,
     part: dict | None = None,
-    progress: bool = False,
+    report: Report | None = None,
 ) -> History:
     """Train ``model`` in place, on the device where ``data`` lie.
 
@@ -382,9 +395,11 @@ def train(
     time to time. A loss that is not finite ends the training and is told in the history.
     ``moments`` are iterations after which callbacks are called besides their usual ones. What
     ``part`` says of this part of the training (when, where, with what) is added to the history's.
+    ``report`` is told of every step and every evaluation.
 
     Raises:
         OutOfTime: at the checkpoint's deadline; the training is saved.
+        Stopped: by a signal, where those are caught; the training is saved.
         InputError: if the checkpoint is of another training or cannot be written.
     """
     training = Training(model, data, recipe, seed)
@@ -399,48 +414,77 @@ def train(
         )
     before, clock = training.history.seconds, time.perf_counter()
 
-    def keep() -> None:
+    def save() -> None:
         training.history.seconds = before + time.perf_counter() - clock
-        if checkpoint is None:
-            return
-        save, stop = leaders(torch.tensor([checkpoint.due, checkpoint.out_of_time])).tolist()
-        if save:
-            state = training.state_dict()
-            if is_leader():
-                checkpoint.save(state)
-        if stop:
-            raise OutOfTime(f"stopped at iteration {training.step} of {training.steps}")
+        state = training.state_dict()
+        if is_leader():
+            checkpoint.save(state)
+
+    def keep() -> None:
+        """Save if it is time to, or to stop; the leader decides for all processes."""
+        own = [checkpoint.due, checkpoint.out_of_time] if checkpoint else [False, False]
+        asked = torch.tensor([*own, waiting() or 0], dtype=torch.int64)
+        due, over, signal = leaders(asked).tolist()
+        if checkpoint and (due or signal):
+            save()
+        where = f"stopped at iteration {training.step} of {training.steps}"
+        if signal:
+            raise Stopped(signal, where)
+        if over:
+            raise OutOfTime(where)
 
     def call_back() -> None:
         for callback in callbacks:
             callback(model, data, training.step)
 
+    @contextmanager
+    def interruptible() -> Iterator[None]:
+        """Within it nothing changes that a later part depends on: a signal need not wait."""
+        try:
+            with let_through() if processes() == 1 else nullcontext():
+                yield
+        except Stopped as stop:
+            if checkpoint:
+                save()
+            where = f"stopped at iteration {training.step} of {training.steps}"
+            raise Stopped(stop.number, where) from None
+
+    def finish() -> None:
+        history = training.history
+        with interruptible():
+            history.clean_training_error, _ = evaluate(model, data, "train", recipe)
+            history.wrong_images = find_wrong(model, data, recipe).tolist()
+        if recipe.ten_crop:
+            if checkpoint:
+                save()  # what follows changes statistics and draws at random
+            reestimate_statistics(model, data, recipe, training.generator)
+            history.ten_crop_error = evaluate_ten_crops(model, data, recipe)
+
+    def tell(point: Evaluation | None = None) -> None:
+        if report:
+            report(training.step, training.steps, point)
+
     if training.step == 0:
         call_back()
-    bar = tqdm(initial=training.step, total=training.steps, unit="step", disable=not progress)
-    with bar:
+    with held():
+        tell()
         while not training.finished:
             for images, labels in training.rest_of_epoch():
                 training.learn(images, labels)
                 if training.step in moments and training.step % training.batches_per_epoch:
                     call_back()
                     training.network.train()
-                bar.update()
+                tell()
                 keep()
-            training.close_epoch()
+            with interruptible():
+                point = training.evaluate()
+            training.close_epoch(point)
             if training.diverged:
                 break
-            last = training.history.curve[-1]
-            bar.set_postfix_str(
-                f"training {last.training_error:.1f} %, validation {last.validation_error:.1f} %"
-            )
+            tell(training.history.curve[-1])
             call_back()
             keep()
     if not training.diverged:
-        training.history.clean_training_error, _ = evaluate(model, data, "train", recipe)
-        training.history.wrong_images = find_wrong(model, data, recipe).tolist()
-        if recipe.ten_crop:
-            reestimate_statistics(model, data, recipe, training.generator)
-            training.history.ten_crop_error = evaluate_ten_crops(model, data, recipe)
+        finish()
     training.history.seconds = before + time.perf_counter() - clock
     return training.history

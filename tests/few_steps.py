@@ -55,7 +55,7 @@ def measure(state: Path, steps: int) -> dict:
             if training.step == steps:
                 break
         else:
-            training.close_epoch()
+            training.close_epoch(training.evaluate())
     found = training.state_dict()
     if is_leader():
         checkpoint.save(found)

@@ -80,7 +80,7 @@ def test_nothing_is_saved_before_it_is_time(dataset, tmp_path):
 def test_a_deadline_saves_and_stops(dataset, tmp_path):
     path = tmp_path / "file"
     with pytest.raises(OutOfTime, match="iteration 1 of 8"):
-        _train(dataset, Checkpoint(path, IDENTITY, LONG, deadline=time.time()))
+        _train(dataset, Checkpoint(path, IDENTITY, LONG, deadline=time.monotonic()))
     assert Checkpoint(path, IDENTITY).load()["step"] == 1
     assert _train(dataset, Checkpoint(path, IDENTITY, LONG))[0] == _train(dataset)[0]
 

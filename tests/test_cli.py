@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -123,7 +124,8 @@ def test_a_mistake_leaves_a_real_process_with_one_line_and_no_traceback(tmp_path
 
 def test_run_trains_once_and_then_says_that_it_is_recorded(command, tmp_path):
     status, first, err = command(*TINY, "--runs-dir", tmp_path)
-    assert (status, err) == (0, "")
+    assert (status, err.count("\n")) == (0, 1)
+    assert err.startswith("epoch 1 (100 %): training ")
     ((path, before),) = files_below(tmp_path).items()
     assert f"recorded: {path}" in first
     final = read_record(path)["final"]
@@ -168,7 +170,15 @@ def test_run_takes_every_option_of_gates_and_scales(command, tmp_path):
         (path,) = files_below(folder)
         config = read_record(path)["config"]
         if family == "highway":
-            assert tuple(config["gates"].values()) == (1, -4, "uncoupled", "plain", True, "inside")
+            assert tuple(config["gates"].values()) == (
+                1,
+                -4,
+                "uncoupled",
+                "plain",
+                True,
+                "inside",
+                1,
+            )
             assert config["recipe"]["fraction"] == 0.5
         else:
             assert config["scales"] == {"shortcut": 1, "branch": 0.5}
@@ -182,7 +192,7 @@ def test_a_run_that_diverges_is_a_result_and_not_a_failure(command, tmp_path):
 
 def test_a_time_budget_stops_a_run_that_goes_on_later(command, tmp_path):
     status, out, err = command(*TINY, "--runs-dir", tmp_path, "--time-budget", "0s")
-    assert (status, err) == (0, "")
+    assert (status, err) == (75, "")
     assert "stopped at iteration 1 of 23" in out
     assert not list(tmp_path.rglob("*.json"))
     assert command(*TINY, "--runs-dir", tmp_path)[0] == 0
@@ -308,8 +318,55 @@ def test_status_of_one_experiment_names_its_runs(tmp_path, command):
 def test_precision_and_plateau_are_options_of_a_run(tmp_path, command):
     arguments = [*TINY, "--runs-dir", tmp_path, "--precision", "bfloat16", "--patience", "3"]
     status, out, err = command(*arguments)
-    assert (status, err) == (0, "")
+    assert status == 0
     (record,) = tmp_path.rglob("*.json")
     recipe = read_record(record)["config"]["recipe"]
     assert (recipe["precision"], recipe["patience"]) == ("bfloat16", 3)
     assert "precision-bfloat16" in record.name
+
+
+def test_home_is_written_short_also_behind_an_equals_sign(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert command(*TINY, "--runs-dir=~/runs")[0] == 0
+    assert [path.parent.parent for path in files_below(tmp_path)] == [tmp_path / "runs"]
+
+
+def _python(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "resnet_study", *map(str, arguments)], text=True, **options
+    )
+
+
+@pytest.mark.parametrize("stream", [0, 1, 2])
+def test_a_closed_standard_stream_changes_no_training(tmp_path, stream):
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {stream}>&-', "sh", sys.executable, "-m", "resnet_study"]
+        + [str(one) for one in (*TINY, "--runs-dir", tmp_path)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    (path,) = files_below(tmp_path)
+    assert read_record(path)["curve"]["iteration"] == [23]
+
+
+def test_a_full_disk_behind_the_output_gets_one_line():
+    with open("/dev/full", "w") as full:
+        done = _python("list", stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 2
+    assert done.stderr == "resnet-study: standard output: No space left on device\n"
+
+
+def test_a_reader_that_has_gone_is_no_mistake():
+    read, write = os.pipe()
+    os.close(read)
+    done = _python("list", stdout=write, stderr=subprocess.PIPE)
+    assert done.returncode != 0 and done.stderr == ""
+
+
+def test_a_terminal_that_lacks_letters_gets_question_marks():
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = _python("run", "--help", capture_output=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    done = _python("list", capture_output=True, env=environment)
+    assert done.returncode == 0 and "?" in done.stdout

@@ -36,8 +36,7 @@ def move(monkeypatch):
     def to(root: Path):
         copy = root / "resnet_study"
         shutil.copytree(paths.ROOT / "resnet_study", copy, ignore=lambda *_: {"__pycache__"})
-        monkeypatch.setattr(paths, "ROOT", root)
-        monkeypatch.setattr(provenance, "__file__", str(copy / "provenance.py"))
+        monkeypatch.setattr(paths, "PACKAGE", copy)
         return copy
 
     return to
