@@ -25,6 +25,8 @@ def _git(*arguments):
 
 def _first_commit(text):
     """The commit that brought ``text`` into the page."""
+    if _git("rev-parse", "--is-shallow-repository") == "true":
+        pytest.skip("no history of commits")
     found = _git("log", "--reverse", "--format=%H", f"-S{text}", "--", PAGE).splitlines()
     if not found:
         pytest.skip("no history of commits")
