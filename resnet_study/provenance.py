@@ -34,6 +34,7 @@ TRAINING_CODE = (
     "highway",
     "matching",
     "models",
+    "pictures",
     "recipes",
     "runs",
     "tiny_imagenet",
