@@ -227,6 +227,9 @@ def as_reader(*worker: int) -> None:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("SIGBUS", "SIGSEGV", "SIGFPE"):
+        if hasattr(signal, name):  # of which torch would tell in a line of its own
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
     threading.Thread(target=_end_with, args=(parent_process().sentinel,), daemon=True).start()
