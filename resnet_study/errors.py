@@ -7,6 +7,12 @@ class InputError(ValueError):
     """A value, file or folder given by the user that cannot be used; says what is accepted."""
 
 
+def reason(error: BaseException) -> str:
+    """What ``error`` says, in one line: its first, or its type where it says nothing."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
 def require_one_of(name: str, value: object, accepted: Iterable[object]) -> None:
     """Raise :class:`InputError` unless ``value`` is among ``accepted``."""
     choices = list(accepted)
