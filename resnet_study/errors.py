@@ -6,6 +6,10 @@ from collections.abc import Iterable
 class InputError(ValueError):
     """A value, file or folder given by the user that cannot be used; says what is accepted."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows below a cell instead of a traceback, and papermill with it."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 def require_one_of(name: str, value: object, accepted: Iterable[object]) -> None:
     """Raise :class:`InputError` unless ``value`` is among ``accepted``."""
