@@ -15,7 +15,6 @@ from subprocess import Popen
 
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
-from traitlets import Float
 
 from resnet_study import paths
 
@@ -58,9 +57,6 @@ class Kernels:
         kernels = self
 
         class Manager(AsyncKernelManager):
-            # Jupyter interrupts, asks, and after half of this time terminates.
-            shutdown_wait_time = Float(2.0 * SAVING)
-
             @property
             def kernel_spec(self):
                 # Not ipykernel_launcher, which takes the current folder out of PYTHONPATH.
@@ -74,6 +70,8 @@ class Kernels:
 
             async def start_kernel(self, **options):
                 kernels.started.append(self)
+                # Jupyter interrupts, asks, and after half of this time terminates.
+                self.shutdown_wait_time = 2.0 * SAVING
                 # A user's start-up files and settings lie in the folder of this variable.
                 own = environment() | {"IPYTHONDIR": str(home / "ipython")}
                 if not os.access(os.path.expanduser("~"), os.W_OK):
