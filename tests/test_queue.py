@@ -1,4 +1,3 @@
-import json
 import os
 import signal
 import subprocess
@@ -120,18 +119,17 @@ def test_a_highway_run_reaches_the_notebook_with_all_that_it_is(place):
 
 
 def test_a_training_that_fails_is_told_in_one_line_and_the_others_go_on(place):
-    data = place.data_dir  # where no data set is, and none can be made
-    data.write_text("a file")
+    place.data_dir.write_text("a file, where the pictures should be")
     one, other = (
         EXPERIMENTS["fig2"].runs(recipe, (0,), epochs=1, width=1)[0]
-        for recipe in ("cifar10", "digits")
+        for recipe in ("tiny-imagenet-20", "digits")
     )
     said = []
     assert train_missing([one, other], place, said.append) == {one: "failed"}
     (line,) = (line for line in said if "failed" in line)
     assert "\n" not in line
     assert f"train.ipynb failed, see {place.logs}" in line
-    assert str(data) in line
+    assert str(place.data_dir) in line
     assert other.state(place.runs_dir) == "recorded"
 
 
