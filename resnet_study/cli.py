@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from resnet_study import archive as archives
-from resnet_study import claims, paths, progress, readme
+from resnet_study import claims, paths, progress, readme, verification
 from resnet_study.blocks import NORMALISATIONS, SHORTCUTS
 from resnet_study.checkpoints import OutOfTime
 from resnet_study.distributed import AnotherProcessFailed, is_leader, processes, speaks
@@ -182,7 +182,7 @@ def _run_one(chosen: Run, overwrite: bool, *, runs_dir: Path, **options) -> None
     if not is_leader():
         return
     click.echo(done)
-    record = read_record(path)
+    record = read_record(path, "run")
     if record["diverged_at"] is not None:
         click.echo(f"diverged by iteration {record['diverged_at']}")
         return
@@ -296,6 +296,23 @@ def unpack(archive, runs_dir):
     """Add the records in ARCHIVE to ours, after checking all of them."""
     new, known = archives.unpack(archive, runs_dir)
     click.echo(f"added {new} records to {runs_dir}; {known} were there already")
+
+
+@cli.command()
+@click.argument("files", nargs=-1, type=_Folder(), metavar="[PATHS]...")
+@_RUNS_DIR
+def verify(files, runs_dir):
+    """Check sealed files: whole, unaltered, what a run of ours can write, and in their place.
+
+    PATHS of files or folders; or all records, measurements and benchmarks. Each fault has a line,
+    and any makes the exit status 1.
+    """
+    found, faults = verification.verify(files or verification.everything(runs_dir), runs_dir)
+    for fault in faults:
+        click.echo(fault)
+    click.echo(f"{len(faults)} faults in {found} files", err=bool(faults))
+    if faults:
+        raise click.exceptions.Exit(1)
 
 
 @cli.command(name="list")

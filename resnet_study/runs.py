@@ -156,7 +156,8 @@ class Run:
         path = self.record_path(runs_dir)
         if not path.exists():
             return "part-trained" if self.checkpoint_path(runs_dir).exists() else "missing"
-        return "recorded" if run_from_config(read_record(path)["config"]) == self else "stale"
+        config = read_record(path).get("config")
+        return "recorded" if run_from_config(config) == self else "stale"
 
 
 def run_from_config(config: dict) -> Run | None:
@@ -173,7 +174,7 @@ def run_from_config(config: dict) -> Run | None:
             if config.get(name):
                 parts[name] = kind(**config[name])
         return Run(**{**config, **parts})
-    except (KeyError, TypeError, InputError):
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return None
 
 
