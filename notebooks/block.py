@@ -18,7 +18,9 @@ import pandas as pd
 from myst_nb import glue
 
 from resnet_study import architecture, block_diagrams, plots, sources
+from resnet_study.parameters import check_parameters
 
+check_parameters()
 plots.use_style()
 
 # %% [markdown]

@@ -34,6 +34,7 @@
 from IPython.display import Markdown, display
 
 from resnet_study import claims, paths, sources
+from resnet_study.parameters import check_parameters
 
 # %% tags=["parameters", "remove-cell"]
 runs_dir: str = "data/runs"  # folder of the records; relative to the repository
@@ -42,6 +43,7 @@ measurements_dir: str = (
 )
 
 # %% tags=["remove-cell"]
+check_parameters()
 examined = {
     claim.number: (claim, findings)
     for claim, findings in claims.examine(

@@ -42,6 +42,7 @@ from resnet_study.effects import (
 from resnet_study.experiments import EXPERIMENTS, PUBLISHED
 from resnet_study.gate_statistics import summarise
 from resnet_study.highway import Gates
+from resnet_study.parameters import check_parameters
 from resnet_study.recipes import get_recipe
 from resnet_study.records import load_curves, load_gates, load_lesions, load_runs
 
@@ -49,8 +50,10 @@ plots.use_style()
 torch.set_num_threads(1)  # the same arithmetic on any number of cores
 
 # %% tags=["parameters", "remove-cell"]
-recipe: str = "digits"  # recipe of the records to draw
 runs_dir: str = "data/runs"  # folder of the records; relative to the repository
+
+# %% tags=["remove-cell"]
+check_parameters()
 
 # %% [markdown]
 # ## What contains what
@@ -379,14 +382,14 @@ sources.numbers([])
 # %% tags=["remove-cell"]
 folder = paths.ROOT / runs_dir
 half = Gates(kernel=1, bias=0)
-records = EXPERIMENTS["containment"].records(folder, recipe)
+records = EXPERIMENTS["containment"].records(folder, "digits")
 runs, curves = load_runs(records), load_curves(records)
 arms = {("residual", "drawn"): "ResNet", ("highway", "drawn"): "Highway, drawn"}
 arms["highway", "contained"] = "Highway, contained"
 curves["arm"] = [arms[pair] for pair in zip(curves.family, curves.start, strict=True)]
 
 # %% tags=["remove-input"]
-Markdown(tables.coverage(EXPERIMENTS["containment"], recipe, folder, gpu=False))
+Markdown(tables.coverage(EXPERIMENTS["containment"], "digits", folder, gpu=False))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-contained", "caption": "ResNets, Highway nets with gates of bias 0 and drawn weights, and Highway nets that start as the ResNet's function. Thin lines: training error; bold lines: validation error. Lines are means over seeds, bands reach from the lowest seed to the highest; the axis is logarithmic and shows no error of 0."}, "image": {"alt": "Error against iteration on a logarithmic axis, 18 layers left and 34 layers right, with lines of a ResNet, of a Highway net with drawn weights and of a Highway net that started as the ResNet's function. The table below has where they end."}}
 columns = ["arm", "depth", "seed", "iteration", "training_error", "validation_error"]
@@ -430,7 +433,7 @@ for start in ("drawn", "contained"):
 counts = runs.groupby(["family", "depth", "start"]).size()
 n = str(counts.min()) if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
 glue("n", n, display=False)
-glue("planned", len(EXPERIMENTS["containment"].grids[recipe].seeds), display=False)
+glue("planned", len(EXPERIMENTS["containment"].grids["digits"].seeds), display=False)
 contained = runs[runs.start == "contained"]
 glue("diverged", int(contained.diverged.sum()), display=False)
 glue("n_contained", len(contained), display=False)
@@ -467,7 +470,7 @@ sources.numbers(records)
 # of those trained. Equal errors would leave it undecided, which is as much as seeds can say.
 
 # %% tags=["hide-cell"]
-published = EXPERIMENTS["highway"].records(folder, recipe)
+published = EXPERIMENTS["highway"].records(folder, "digits")
 compared = {
     PUBLISHED: load_runs(published),
     half: runs,
@@ -535,7 +538,7 @@ sources.table(
 # - The contained point was tried at the recipe's rate alone. A lower rate, or an optimiser that adapts its
 #   rate to each parameter, may do better there, as the matched rates do by construction.
 # - The frozen ½ of He et al. and ours differ: theirs stay at ½ and have weights drawn for factors of 1; ours learn.
-# - *Two processors.* The Highway nets with published gates of seeds 3 and 4 were trained on a processor with other instructions
+# - *Two processors.* Our Highway nets with published gates of seeds 3 and 4 were trained on a processor with other instructions
 #   than their ResNets; [the comparison](highway.ipynb) says what that does.
 #
 # **The answer.** As a statement about functions C7 is true, in a form that takes some care: with residual

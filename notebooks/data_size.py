@@ -49,19 +49,20 @@ from myst_nb import glue
 from resnet_study import comparison_plots, paths, plots, sources, tables
 from resnet_study.effects import data_size, overall
 from resnet_study.experiments import EXPERIMENTS, FRACTIONS, parse_seeds
+from resnet_study.parameters import check_parameters
 from resnet_study.recipes import get_recipe
 from resnet_study.records import load_runs, read_record
 
 plots.use_style()
 
 # %% tags=["parameters", "remove-cell"]
-recipe: str = "digits"  # recipe of the records to draw
 runs_dir: str = "data/runs"  # folder of the records; relative to the repository
 seeds: str = "0-4"  # seeds of the records to draw, such as 0-2,7
 
 # %% tags=["remove-cell"]
+check_parameters()
 experiment = EXPERIMENTS["data-size"]
-records = experiment.records(paths.ROOT / runs_dir, recipe, parse_seeds(seeds))
+records = experiment.records(paths.ROOT / runs_dir, "digits", parse_seeds(seeds))
 runs = load_runs(records)
 pictures = experiment.records(recipe="tiny-imagenet-20")
 picture_runs = load_runs(pictures)
@@ -70,7 +71,7 @@ full_runs = load_runs(full)
 
 # %% tags=["hide-cell"]
 scales = {
-    "": (recipe, runs),
+    "": ("digits", runs),
     "pictures_": ("tiny-imagenet-20", picture_runs),
     "full_": ("tiny-imagenet", full_runs),
 }
@@ -142,7 +143,9 @@ sources.numbers([*records, *pictures, *full])
 # ## Digits
 
 # %% tags=["remove-input"]
-Markdown(tables.coverage(experiment, recipe, paths.ROOT / runs_dir, parse_seeds(seeds), gpu=False))
+Markdown(
+    tables.coverage(experiment, "digits", paths.ROOT / runs_dir, parse_seeds(seeds), gpu=False)
+)
 
 # %% [markdown]
 # The whole set is {glue:text}`training_images` images and the smallest part that is recorded {glue:text}`smallest`;
@@ -240,7 +243,7 @@ if sizes["full_"]:
 # - *A training error can be too low to differ.* Equal iterations on a tenth of the images let a net learn
 #   them by heart, and a gap near zero is then a floor and not a draw. The digits' augmentation, a shift by
 #   a pixel, hardly stands in the way.
-# - *Two processors.* With all of the digits, the Highway nets of seeds 3 and 4 were trained on a processor with other
+# - *Two processors.* With all of the digits, our Highway nets of seeds 3 and 4 were trained on a processor with other
 #   instructions than their ResNets; [the comparison](highway.ipynb) says what that does.
 # - *Coarse errors.* One validation image of the digits is {glue:text}`one_image` points.
 # - *One draw of the parts.* Nets and seeds share them, which makes the pairs cleaner and hides

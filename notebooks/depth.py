@@ -48,6 +48,7 @@ from resnet_study import depth_effects, depth_plots, paths, plots, sources, tabl
 from resnet_study.depth_literature import beside_published
 from resnet_study.effects import gap, select
 from resnet_study.experiments import EXPERIMENTS
+from resnet_study.parameters import check_parameters
 from resnet_study.recipes import get_recipe
 from resnet_study.records import load_curves, load_runs, read_record
 from resnet_study.statistics import estimate
@@ -58,6 +59,7 @@ plots.use_style()
 runs_dir: str = "data/runs"  # folder of the records; relative to the repository
 
 # %% tags=["remove-cell"]
+check_parameters()
 folder = paths.ROOT / runs_dir
 hundred, thousand = EXPERIMENTS["depth"], EXPERIMENTS["thousand-layers"]
 records = [*hundred.recorded(folder, "digits"), *thousand.recorded(folder)]

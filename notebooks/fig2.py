@@ -30,17 +30,18 @@ from resnet_study import paths, plots, sources, tables
 from resnet_study.effects import FIG2_EFFECTS, verdict
 from resnet_study.experiments import EXPERIMENTS, parse_seeds
 from resnet_study.paper import CURVES, beside_table_2, final_paper_errors, load_paper_curves
+from resnet_study.parameters import check_parameters
 from resnet_study.records import load_curves, load_runs, read_record
 
 plots.use_style()
 
 # %% tags=["parameters", "remove-cell"]
-recipe: str = "digits"  # recipe of the records to draw
 runs_dir: str = "data/runs"  # folder of the records; relative to the repository
 seeds: str = "0-4"  # seeds of the records to draw, such as 0-2,7
 
 # %% tags=["remove-cell"]
-records = EXPERIMENTS["fig2"].records(paths.ROOT / runs_dir, recipe, parse_seeds(seeds))
+check_parameters()
+records = EXPERIMENTS["fig2"].records(paths.ROOT / runs_dir, "digits", parse_seeds(seeds))
 runs, curves = load_runs(records), load_curves(records)
 
 # %% tags=["remove-cell"]
@@ -79,12 +80,12 @@ if full:
 # %% [markdown]
 # ## Digits: the five-minute version
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-ours", "caption": "Plain and residual nets on the digits data. Thin lines: training error, running over each epoch's augmented batches; bold lines: validation error. Lines are means over seeds, bands reach from the lowest seed to the highest."}, "image": {"alt": "Two panels of error against iteration. Left, plain nets: the lines of the 34-layer net end far above those of the 18-layer net, in training as in validation. Right, residual nets: the lines of both depths fall fast and end almost on each other."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-ours", "caption": "Plain and residual nets on the digits data. Thin lines: training error, running over each epoch's augmented batches; bold lines: validation error. Lines are means over seeds, bands reach from the lowest seed to the highest."}, "image": {"alt": "Two panels of error against iteration, plain nets left and residual nets right, with a thin line for training and a bold one for validation error of each depth. The table below has where they end."}}
 shown = plots.long_curves(curves)
 sources.figure(plots.fig2({"": shown}), shown, records)
 
 # %% [markdown]
-# A gap that shows in training error as in validation error is no overfitting: the deeper plain net
+# A gap that shows in training error as in validation error is no overfitting: such a net
 # does not even fit the images that it is trained on.
 
 # %% [markdown]
@@ -257,8 +258,8 @@ sources.table(
 #
 # ## What the runs cost
 #
-# Minutes and images per second of each run, with its evaluations. Runs on the CPU used one core each
-# and shared the machine with others, those on pictures at low priority: their times say what to
+# Minutes and images per second of each run, with its evaluations. Runs on the CPU use one core each.
+# Ours shared the machine with others, those on pictures at low priority: their times say what to
 # expect at worst. [How fast](speed.ipynb) has measurements on an idle machine.
 
 # %% tags=["hide-input"]

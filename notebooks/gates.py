@@ -28,6 +28,7 @@ from resnet_study import highway_plots, paths, plots, sources, tables
 from resnet_study.effects import gate_labels, sign
 from resnet_study.experiments import EXPERIMENTS, PUBLISHED
 from resnet_study.gate_statistics import summarise
+from resnet_study.parameters import check_parameters
 from resnet_study.recipes import get_recipe
 from resnet_study.records import load_gates, load_lesions, load_runs
 from resnet_study.statistics import estimate
@@ -35,20 +36,20 @@ from resnet_study.statistics import estimate
 plots.use_style()
 
 # %% tags=["parameters", "remove-cell"]
-recipe: str = "digits"  # recipe of the records to draw
 runs_dir: str = "data/runs"  # folder of the records; relative to the repository
-classes: int = 10  # of the recipe's data
 
 # %% tags=["remove-cell"]
+check_parameters()
 folder = paths.ROOT / runs_dir
-records = EXPERIMENTS["highway"].records(folder, recipe)
+records = EXPERIMENTS["highway"].records(folder, "digits")
+CLASSES = 10  # of the digits
 
 
 def usual(table):
     """Highway nets of whole widths at the recipe's rate: those that differ in their gates alone."""
     if table.empty:
         return table
-    rate = get_recipe(recipe).rate
+    rate = get_recipe("digits").rate
     return table[(table.family == "highway") & table.match.isna() & (table.rate == rate)]
 
 
@@ -69,11 +70,11 @@ def shown(table, *values):
 
 
 # %% tags=["remove-input"]
-Markdown(tables.coverage(EXPERIMENTS["highway"], recipe, folder, gpu=False))
+Markdown(tables.coverage(EXPERIMENTS["highway"], "digits", folder, gpu=False))
 
 # %% tags=["hide-cell"]
 NOTHING = "not recorded yet"
-planned = len(EXPERIMENTS["highway"].grids[recipe].seeds)
+planned = len(EXPERIMENTS["highway"].grids["digits"].seeds)
 counts = summary.groupby(["depth", "gate_kernel", "gate_bias"]).size() if recorded else []
 glue("planned", planned, display=False)
 glue("n_gates", len(counts), display=False)
@@ -82,7 +83,7 @@ glue("n", few or (str(min(counts)) if recorded else "no"), display=False)
 images = int(gates.validation_images.iloc[0]) if recorded else None
 glue("validation_images", str(images) if recorded else NOTHING, display=False)
 glue("one_image", f"{100 / images:.2f}" if recorded else NOTHING, display=False)
-glue("chance", f"{(classes - 1) / (images - 1):.3f}" if recorded else NOTHING, display=False)
+glue("chance", f"{(CLASSES - 1) / (images - 1):.3f}" if recorded else NOTHING, display=False)
 sources.numbers(files)
 
 # %% [markdown]

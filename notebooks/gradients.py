@@ -44,6 +44,7 @@ from myst_nb import glue
 from resnet_study import anatomy, anatomy_plots, paths, plots, sources, tables
 from resnet_study.measurements import MEASUREMENTS
 from resnet_study.multiplication import reading
+from resnet_study.parameters import check_parameters
 from resnet_study.statistics import estimate
 
 plots.use_style()
@@ -54,6 +55,7 @@ measurements_dir: str = (
 )
 
 # %% tags=["remove-cell"]
+check_parameters()
 folder = paths.ROOT / measurements_dir
 watched = [m for name, m in MEASUREMENTS.items() if name.startswith("anatomy-")]
 recorded = [m for m in watched if m.state(folder) == "recorded"]
@@ -140,7 +142,7 @@ Markdown(f"**{len(found)} of {len(watched)} trainings are watched and recorded.*
 # %% [markdown]
 # ## From the first step to the last
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gradient-growth", "caption": "Gradient at the stem over that at the last block, in decades, against the iteration (0 is before the first step). Solid: plain nets, dashed: ResNets; colours are depths. Lines are means over three seeds, bands reach from the lowest to the highest. Grey: in bounds. Left with batch normalisation, right without; the axes differ."}, "image": {"alt": "Two panels of decades against the iteration on a logarithmic axis. Left, with batch normalisation, the lines of plain nets start high, the deeper the higher, and fall within the first ten iterations; the lines of residual nets start lower. Right, the nets without batch normalisation. The table below has the numbers."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gradient-growth", "caption": "Gradient at the stem over that at the last block, in decades, against the iteration (0 is before the first step). Solid: plain nets, dashed: ResNets; colours are depths. Lines are means over seeds, bands reach from the lowest to the highest. Grey: in bounds. Left with batch normalisation, right without; the axes differ."}, "image": {"alt": "Two panels of decades against the iteration on a logarithmic axis. Left, with batch normalisation, the lines of plain nets start high, the deeper the higher, and fall within the first ten iterations; the lines of residual nets start lower. Right, the nets without batch normalisation. The table below has the numbers."}}
 sources.figure(anatomy_plots.growth(grown), grown, files)
 
 # %% [markdown]
@@ -150,7 +152,7 @@ sources.figure(anatomy_plots.growth(grown), grown, files)
 # epoch {glue:text}`plain_34_epoch`, at the end {glue:text}`plain_34_end`: **{glue:text}`plain_34_end_reading`**. In ResNet-34 it is
 # {glue:text}`residual_34_start` times as large at the start and {glue:text}`residual_34_end` at the end.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gradient-profiles", "caption": "The same by layer, for 34 layers with batch normalisation: gradient at stem and blocks over that at the last block, at several moments, from violet, early, to green, late. Geometric means over three seeds."}, "image": {"alt": "Two panels of the gradient in decades against the layer. In plain-34 the line before the first step rises steadily towards the input, and the lines of later moments are much flatter. In ResNet-34 all lines are flatter. The table below has the sums."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gradient-profiles", "caption": "The same by layer, for 34 layers with batch normalisation: gradient at stem and blocks over that at the last block, at several moments, from violet, early, to green, late. Geometric means over seeds."}, "image": {"alt": "Two panels of the gradient in decades against the layer. In plain-34 the line before the first step rises steadily towards the input, and the lines of later moments are much flatter. In ResNet-34 all lines are flatter. The table below has the sums."}}
 early, late = [0, 1, 5, 10], [epoch, end]
 drawn = norms[(norms.normalisation == "batch") & (norms.depth == 34)]
 drawn = drawn[drawn.iteration.isin([*early, *late])]
@@ -178,7 +180,7 @@ glue("points", anatomy.POINTS, display=False)
 glue("lines", anatomy.LINES, display=False)
 sources.numbers(normalised)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-shattering", "caption": "Correlation of the input gradients at neighbouring points of a line between two images, with batch normalisation, before and after training; 1 is alike, 0 is noise. Means over eight lines and three seeds, bars from the lowest seed to the highest."}, "image": {"alt": "Two panels of the correlation against depth. Before training the plain nets lie near zero at 34 layers and the residual nets well above; after training both lie higher. The text below has the numbers."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-shattering", "caption": "Correlation of the input gradients at neighbouring points of a line between two images, with batch normalisation, before and after training; 1 is alike, 0 is noise. Means over eight lines and over seeds, bars from the lowest seed to the highest."}, "image": {"alt": "Two panels of the correlation against depth. Before training the plain nets lie near zero at 34 layers and the residual nets well above; after training both lie higher. The text below has the numbers."}}
 drawn = correlations[(correlations.normalisation == "batch") & (correlations.lag == 1)]
 sources.figure(anatomy_plots.shattering(drawn), drawn, normalised)
 
@@ -208,15 +210,15 @@ sources.figure(anatomy_plots.shattering(drawn), drawn, normalised)
 # is {glue:text}`residual_34_none` at the start ({glue:text}`residual_34_none_reading`), and it ends at
 # {glue:text}`residual_34_none_error` %; ResNet-18 at {glue:text}`residual_18_none_error` %, plain-18 at {glue:text}`plain_18_none_error` %.
 # So this is where the post's story is told at its purest: not in the nets of its figure. In
-# [another chapter](objections.ipynb) the same nets without batch normalisation, trained on another processor, end otherwise: with three
-# seeds, what becomes of ResNet-34 there is not settled.
+# [another chapter](objections.ipynb) our nets without batch normalisation, the same but trained on another processor, end otherwise:
+# with three seeds, what becomes of ResNet-34 there is not settled.
 #
 # ## What could still be wrong
 #
 # - Three seeds of a small task; intervals are too narrow for that, and 34 layers on 8×8 pixels end in maps of one pixel.
 # - A gradient's size says little by itself: the step that it makes depends on the size of the weights as well,
 #   which batch normalisation makes a matter of scale.
-# - These trainings were watched on a processor that rounds otherwise than the one of the records of
+# - Our trainings were watched on a processor that rounds otherwise than the one of the records of
 #   [Fig. 2](fig2.ipynb), so they are other draws of the same nets; the table above has their own errors.
 # - That gradients are out of bounds when training starts, and that a net ends badly, does not show that one
 #   causes the other.

@@ -44,20 +44,21 @@ from resnet_study.effects import (
 )
 from resnet_study.experiments import EXPERIMENTS, PUBLISHED, parse_seeds
 from resnet_study.highway_literature import beside_published
+from resnet_study.parameters import check_parameters
 from resnet_study.recipes import get_recipe
 from resnet_study.records import load_curves, load_runs, read_record
 
 plots.use_style()
 
 # %% tags=["parameters", "remove-cell"]
-recipe: str = "digits"  # recipe of the records to draw
 runs_dir: str = "data/runs"  # folder of the records; relative to the repository
 seeds: str = "0-4"  # seeds of the records to draw, such as 0-2,7
 
 # %% tags=["remove-cell"]
+check_parameters()
 experiment = EXPERIMENTS["highway"]
-records = experiment.records(paths.ROOT / runs_dir, recipe, parse_seeds(seeds))
-runs, curves, rate = load_runs(records), load_curves(records), get_recipe(recipe).rate
+records = experiment.records(paths.ROOT / runs_dir, "digits", parse_seeds(seeds))
+runs, curves, rate = load_runs(records), load_curves(records), get_recipe("digits").rate
 pictures = experiment.records(recipe="tiny-imagenet-20")
 picture_runs, picture_curves = load_runs(pictures), load_curves(pictures)
 picture_rate = get_recipe("tiny-imagenet-20").rate
@@ -80,7 +81,9 @@ full_runs = load_runs(full)
 # ## Digits: every gate
 
 # %% tags=["remove-input"]
-Markdown(tables.coverage(experiment, recipe, paths.ROOT / runs_dir, parse_seeds(seeds), gpu=False))
+Markdown(
+    tables.coverage(experiment, "digits", paths.ROOT / runs_dir, parse_seeds(seeds), gpu=False)
+)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gate-bias", "caption": "Final errors on the digits against the bias that the gates start with, all at the recipe's rate. Points: means over seeds; bars and bands: from the lowest seed to the highest. Plain and residual nets have no gate and are lines across. Axes are logarithmic above 1 %."}, "image": {"alt": "Four panels of final error against gate bias from \u22126 to 0: training error above and validation error below, 18 layers left and 34 layers right. Each has a line for 1\u00d71 gates and one for 3\u00d73 gates, and bands across for the plain and the residual net."}}
 at_rate = usual(runs, rate)
@@ -134,7 +137,7 @@ facts = {
     "failed": named(failed),
     "validation_images": read_record(records[0])["validation_images"],
     "one_image": f"{100 / read_record(records[0])['validation_images']:.2f}",
-    "epochs": get_recipe(recipe).epochs,
+    "epochs": get_recipe("digits").epochs,
     "pictures_epochs": get_recipe("tiny-imagenet-20").epochs,
 }
 signs = set(gaps["validation"].query("match == ''").sign)
@@ -171,13 +174,13 @@ sources.numbers([*records, *pictures, *full])
 # channels with zeros (shortcut A), so that they hold *T·F* alone and start small. Of the networks in {numref}`fig-gate-bias` these ended above 20 % training error in the mean, the
 # threshold at which {cite:t}`he2016identity` speak of a failure (of test error, there): {glue:text}`failed`.
 #
-# In the same terms as the verdict, but at the recipe's rate: of {glue:text}`n_gates` nets, twelve gates at two depths, the training error
+# In the same terms as the verdict, but at the recipe's rate: of {glue:text}`n_gates` nets that differ in gate or depth, the training error
 # is, against the ResNet of the same depth, {glue:text}`training_outcomes`; the validation error is
 # {glue:text}`validation_outcomes`.
 #
 # ## The same by epoch
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-highway-curves", "caption": "ResNets and Highway nets with the published gate, 3\u00d73 and bias \u22122, on the digits at the recipe's rate. Thin lines: training error, running over each epoch's augmented batches; bold lines: validation error. Lines are means over seeds, bands reach from the lowest seed to the highest. The axis is logarithmic above 1 %."}, "image": {"alt": "Two panels of error against iteration, 18 layers left and 34 layers right, with a thin line for training and a bold one for validation error of the residual and of the Highway net. All of them fall over the training."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-highway-curves", "caption": "ResNets and Highway nets with the published gate, 3\u00d73 and bias \u22122, on the digits at the recipe's rate. Thin lines: training error, running over each epoch's augmented batches; bold lines: validation error. Lines are means over seeds, bands reach from the lowest seed to the highest. The axis is logarithmic above 1 %."}, "image": {"alt": "Two panels of error against iteration, 18 layers left and 34 layers right, with a thin line for training and a bold one for validation error of the residual and of the Highway net."}}
 with_shortcuts = curves[curves.family != "plain"]
 shown = plots.long_curves(with_gates(usual(with_shortcuts, rate), PUBLISHED))
 drawn_runs = with_gates(at_rate[at_rate.family != "plain"], PUBLISHED)
@@ -325,7 +328,7 @@ sources.table(
 # - *The task is easy.* One of {glue:text}`validation_images` validation images is
 #   {glue:text}`one_image` points. Where both nets are down to a few such images, a gap in validation error can
 #   hardly be decided, and "not decided" is not "equal".
-# - *Two processors.* On digits, the Highway nets of seeds 3 and 4, and all nets of these seeds at other rates, were
+# - *Two processors.* On digits, our Highway nets of seeds 3 and 4, and all nets of these seeds at other rates, were
 #   trained on a processor with other instructions than the rest. A pair of such a seed has the same start and the same batches,
 #   but each rounds in its own way, which moves a run much as another seed does. The same holds of some pairs on pictures.
 # - *Size on pictures.* No Highway net was narrowed there to the ResNet's size, so where it is ahead it may be so as the larger net.

@@ -26,6 +26,7 @@ from myst_nb import glue
 from resnet_study import interactive, multiplication_plots, paths, plots, sources, tables
 from resnet_study.measurements import get_measurement
 from resnet_study.multiplication import KNOBS, SETTINGS, with_readings
+from resnet_study.parameters import check_parameters
 from resnet_study.records import read_record
 
 plots.use_style()
@@ -36,6 +37,7 @@ measurements_dir: str = (
 )
 
 # %% tags=["remove-cell"]
+check_parameters()
 measurement = get_measurement("multiplication")
 files = [measurement.path(paths.ROOT / measurements_dir)]
 measured = measurement.tables(paths.ROOT / measurements_dir)

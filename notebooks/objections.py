@@ -43,6 +43,7 @@ from resnet_study import depth_effects, objection_plots, objections, paths, plot
 from resnet_study.effects import select
 from resnet_study.experiments import EXPERIMENTS, FIG2, OBJECTIONS
 from resnet_study.objections import BEST, DEGRADATION, RECIPE, SHORTCUT
+from resnet_study.parameters import check_parameters
 from resnet_study.recipes import get_recipe
 from resnet_study.records import load_runs
 from resnet_study.statistics import estimate
@@ -53,6 +54,7 @@ plots.use_style()
 runs_dir: str = "data/runs"  # folder of the records; relative to the repository
 
 # %% tags=["remove-cell"]
+check_parameters()
 folder = paths.ROOT / runs_dir
 experiment, recipe = EXPERIMENTS["objections"], get_recipe("digits")
 records = experiment.records(folder, recipe.name)
@@ -235,7 +237,7 @@ sources.table(tables.starts(usual, gaps), "Residual nets by their start", record
 # - *Three seeds.* Their intervals are too narrow: they cannot reach beyond the lowest and the highest seed.
 # - *One objection at a time.* But for rate and length, no two are raised together; a tenth of the rate may want still more epochs.
 # - *The best of several.* Each net at its best is chosen by the very error that is compared. That flatters all four alike.
-# - *On the edge.* Without normalisation ResNet-34 trains here with every seed, and with some only in
+# - *On the edge.* In our records ResNet-34 without normalisation trains here with every seed, and with some only in
 #   [Gradients at work](gradients.ipynb), where the same nets were trained on another processor. What is said of it above is not settled.
 # - *Two processors.* Runs of several chapters come together here, and not all were trained on processors with the same instructions. Rounding
 #   then differs, which moves a run much as another seed does.

@@ -18,6 +18,7 @@ from IPython.display import Markdown
 from resnet_study import paths, plots, sources, tables
 from resnet_study.effects import compare, identical_curves, reproduced
 from resnet_study.experiments import EXPERIMENTS, parse_seeds
+from resnet_study.parameters import check_parameters
 from resnet_study.records import load_curves, load_runs
 
 plots.use_style()
@@ -27,6 +28,7 @@ runs_dir: str = ""  # folder of your records; none: there are none yet
 seeds: str = "0-2"  # seeds of your records, such as 0-2,7
 
 # %% tags=["hide-input"]
+check_parameters()
 if runs_dir:
     ours = EXPERIMENTS["reproduction"].records()
     yours = EXPERIMENTS["reproduction"].records(paths.ROOT / runs_dir, seeds=parse_seeds(seeds))

@@ -24,6 +24,7 @@ from myst_nb import glue
 from resnet_study import anatomy, paths, plots, shortcut_plots, sources, tables
 from resnet_study.effects import sign
 from resnet_study.measurements import MEASUREMENTS
+from resnet_study.parameters import check_parameters
 from resnet_study.statistics import paired_difference
 from resnet_study.tables import network
 
@@ -35,6 +36,7 @@ measurements_dir: str = (
 )
 
 # %% tags=["remove-cell"]
+check_parameters()
 folder = paths.ROOT / measurements_dir
 watched = [
     m
@@ -109,7 +111,7 @@ Markdown(f"**{len(found)} trainings and {len(reliefs)} landscapes are recorded.*
 # {glue:text}`batch` images. The paper finds it smaller in ResNets than in plain nets, and smaller still in deeper ones, and takes that as a sign that
 # residual functions are small changes.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-responses", "caption": "Standard deviation of each layer's response in trained nets. Lines are means over three seeds, bands reach from the lowest to the highest; the axis is logarithmic."}, "image": {"alt": "Two panels of the deviation of the response against the layer: plain nets left, ResNets right, a line for each depth. The text below has the means."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-responses", "caption": "Standard deviation of each layer's response in trained nets. Lines are means over seeds, bands reach from the lowest to the highest; the axis is logarithmic."}, "image": {"alt": "Two panels of the deviation of the response against the layer: plain nets left, ResNets right, a line for each depth. The text below has the means."}}
 sources.figure(shortcut_plots.responses(responses), responses, files)
 
 # %% [markdown]
@@ -126,7 +128,7 @@ sources.figure(shortcut_plots.responses(responses), responses, files)
 # they are, at the right size. The running statistics of all layers are then measured again on training images
 # (*recalibrated*), since what follows may fail only for seeing inputs of another size.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-shortcut-lesions", "caption": "Validation error without each block in turn, for nets of 34 layers: as it is (dashed) and recalibrated (solid); dotted across: the whole net. Lines are means over three seeds, bands reach from the lowest to the highest. Dotted verticals: blocks that halve the resolution."}, "image": {"alt": "Two panels of the validation error against the block taken out. In plain-34 both lines lie far above the whole net for most blocks. In ResNet-34 the recalibrated line stays near the whole net for most blocks. The table below has the medians."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-shortcut-lesions", "caption": "Validation error without each block in turn, for nets of 34 layers: as it is (dashed) and recalibrated (solid); dotted across: the whole net. Lines are means over seeds, bands reach from the lowest to the highest. Dotted verticals: blocks that halve the resolution."}, "image": {"alt": "Two panels of the validation error against the block taken out. In plain-34 both lines lie far above the whole net for most blocks. In ResNet-34 the recalibrated line stays near the whole net for most blocks. The table below has the medians."}}
 drawn = lesions[lesions.depth == 34]
 of_34 = [path for path in files if "-34-" in path.name]
 sources.figure(shortcut_plots.lesions(drawn, 34), drawn, of_34)

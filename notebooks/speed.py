@@ -33,8 +33,10 @@ from myst_nb import glue
 from resnet_study import effects, plots, sources, tables
 from resnet_study.benchmarks import coverage, find_results, load_speeds, title
 from resnet_study.experiments import EXPERIMENTS
+from resnet_study.parameters import check_parameters
 from resnet_study.records import load_runs, read_record
 
+check_parameters()
 plots.use_style()
 
 # %% tags=["remove-cell"]

@@ -18,6 +18,7 @@ from myst_nb import glue
 
 from resnet_study import claims, paths, sources
 from resnet_study.experiments import EXPERIMENTS
+from resnet_study.parameters import check_parameters
 from resnet_study.records import find_records, load_runs
 
 # %% tags=["parameters", "remove-cell"]
@@ -27,6 +28,7 @@ measurements_dir: str = (
 )
 
 # %% tags=["hide-cell"]
+check_parameters()
 examined = claims.examine(paths.ROOT / runs_dir, paths.ROOT / measurements_dir)
 runs = load_runs(find_records(paths.ROOT / runs_dir))
 verdicts = [claims.conclude(findings) for findings in examined.values()]

@@ -17,9 +17,9 @@
 #   -p family plain -p depth 34 -p seed 7
 # ```
 #
-# papermill only warns of a misspelt parameter; `resnet-study execute`, with the same
-# arguments, refuses it, and a value of the wrong type too, before anything is started. What
-# is recorded already is shown and not trained again, unless `overwrite` is set. The
+# A misspelt parameter, or a value of another type than the one below, is refused before anything
+# is trained; `resnet-study execute`, with the same arguments, refuses it before a kernel is
+# started. What is recorded already is shown and not trained again, unless `overwrite` is set. The
 # [guide](../book/reproduce.md) says more.
 
 # %%
@@ -64,10 +64,12 @@ deadline: Optional[float] = None  # Unix time at which to save and stop; run aga
 # %%
 from resnet_study import paths, plots, progress, sources
 from resnet_study.checkpoints import OutOfTime
+from resnet_study.parameters import check_parameters
 from resnet_study.recipes import get_recipe
 from resnet_study.records import load_curves, load_runs
 from resnet_study.runs import make_run, perform
 
+check_parameters()
 plots.use_style()
 changes = {"epochs": epochs, "width": width, "batch": batch, "rate": rate}
 changes |= {"fraction": fraction, "own_subset": own_subset}
@@ -116,7 +118,7 @@ if overwrite or run.state(paths.ROOT / runs_dir) != "recorded":
 # What the record holds: errors in percent, at the last epoch.
 
 # %%
-recorded = [record] if record.exists() else []
+recorded = [record] if run.state(paths.ROOT / runs_dir) == "recorded" else []
 columns = ["recipe", "family", "depth", "seed", "diverged", "training_error"]
 columns += ["clean_training_error", "validation_error", "parameters"]
 if recorded:
@@ -124,7 +126,7 @@ if recorded:
     table = held.rename_axis("key").reset_index().astype(str)
     sources.table(table, "What the record holds", recorded)
 
-# %% mystnb={"figure": {"caption": "Training error (thin) and validation error (bold) of the run above.", "name": "fig-train"}, "image": {"alt": "Error in percent against iteration for a single run: the thin training line and the bold validation line fall steeply, then flatten after the learning rate drops."}} tags=[]
+# %% mystnb={"figure": {"caption": "Training error (thin) and validation error (bold) of the run above.", "name": "fig-train"}, "image": {"alt": "Error in percent against iteration for a single run, a thin line for training and a bold one for validation error. The table above has where they end."}} tags=[]
 if recorded:
     curves = load_curves(recorded)
     sources.figure(plots.curve(curves, run.name), plots.long_curves(curves), recorded)

@@ -7,6 +7,7 @@ know nothing of models.
 
 import hashlib
 import math
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,16 @@ from torch.nn import functional as F
 from resnet_study import paths
 from resnet_study.augmentation import Augmentation, colour_axes, colour_moments
 from resnet_study.distributed import share
-from resnet_study.errors import InputError, require_one_of
+from resnet_study.errors import InputError, reason, require_one_of
 from resnet_study.imagenet import ImageNet, evenly_spread, load_imagenet
-from resnet_study.tiny_imagenet import load_tiny_imagenet
+from resnet_study.tiny_imagenet import folder_above, load_tiny_imagenet
+
+# Of torchvision's small sets, where each lies within the folder that one names.
+FOLDERS = {
+    "FashionMNIST": "FashionMNIST/raw",
+    "CIFAR10": "cifar-10-batches-py",
+    "CIFAR100": "cifar-100-python",
+}
 
 
 @dataclass(frozen=True)
@@ -237,14 +245,13 @@ def _torchvision(name: str) -> Callable[[Path], tuple[Images, Images]]:
         return Images(images.contiguous(), torch.as_tensor(data.targets))
 
     def load(data_dir: Path) -> tuple[Images, Images]:
+        data_dir = folder_above(FOLDERS[name], data_dir)
         try:
             return part(data_dir, train=True), part(data_dir, train=False)
-        # No network, no space, a wrong checksum, or a file cut short.
-        except (OSError, RuntimeError, ValueError, AssertionError, EOFError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
+        except Exception as error:  # of the network, the disk, or whatever damaged files hold
             raise InputError(
                 f"{name} is neither whole in {data_dir} nor could it be "
-                f"downloaded there ({reason}); give the folder with --data-dir"
+                f"downloaded there ({reason(error)}); give the folder with --data-dir"
             ) from error
 
     return load
@@ -295,7 +302,8 @@ def load_data(
         name: one of ``DATA_SETS``.
         held_out: training images that serve as validation set (a fixed, class-balanced
             choice); 0 to validate on the set's own test images.
-        data_dir: folder for data sets that do not come with a package.
+        data_dir: folder for data sets that do not come with a package, or a data set's own folder
+            in it; ``~`` is the user's.
         fraction: share of the training images to train on, see :func:`take_fraction`. They alone
             decide the normalisation, as if there were no others; what validates stays the same,
             and so does the length of an epoch.
@@ -307,13 +315,14 @@ def load_data(
             images of which none are held out, or ``held_out`` or ``fraction`` on ``imagenet``.
     """
     require_one_of("data set", name, DATA_SETS)
+    data_dir = Path(os.path.expanduser(data_dir))
     if name == "imagenet":
         if held_out:
             raise InputError(f"held_out {held_out} on imagenet; accepted: 0, it validates on val")
         if fraction != 1:
             raise InputError(f"fraction {fraction} on imagenet; accepted: 1")
-        return load_imagenet(Path(data_dir))
-    train, test = RESIDENT[name](Path(data_dir))
+        return load_imagenet(data_dir)
+    train, test = RESIDENT[name](data_dir)
     if held_out:
         train, test = hold_out(train, held_out)
     if test is None:

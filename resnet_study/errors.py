@@ -6,6 +6,16 @@ from collections.abc import Iterable
 class InputError(ValueError):
     """A value, file or folder given by the user that cannot be used; says what is accepted."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows below a cell instead of a traceback, and papermill with it."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+def reason(error: BaseException) -> str:
+    """What ``error`` says, in one line: its first, or its type where it says nothing."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
 
 def one_line(text: str) -> str:
     """``text`` with escapes for what is not printable, such as line ends in the name of a file."""

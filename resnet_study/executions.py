@@ -33,12 +33,19 @@ def log_execution(notebook: Path, seconds: float, log: Path) -> None:
         "date": datetime.now(UTC).date().isoformat(),
         "processor": device_name(torch.device("cpu")),
         "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in (*PACKAGES, *DRAWING)},
+        "packages": {
+            name: metadata.version(name) for name in (*PACKAGES, *DRAWING) if _there(name)
+        },
     }
     kept = {
         name: known[name] for name in sorted(known) if notebook.with_name(f"{name}.ipynb").exists()
     }
     write_record(Path(log), {"executions": kept})
+
+
+def _there(package: str) -> bool:
+    """Whether it is installed; what draws only some of the figures may not be."""
+    return any(metadata.distributions(name=package))
 
 
 def load_executions(log: Path = paths.EXECUTIONS) -> dict[str, dict]:

@@ -1,6 +1,7 @@
 """ImageNet, or any folder of pictures in its layout, read while it trains.
 
-The pictures are ``train/<class>/*.JPEG`` and ``val/<class>/*.JPEG``, as torchvision wants them.
+The pictures are ``train/<class>/*.JPEG`` and ``val/<class>/*.JPEG``, as torchvision wants them;
+:mod:`resnet_study.pictures` says which files those are, and which are left out or refused.
 Processes beside the training decode, scale and crop them; colour and normalisation are done for
 a whole batch on the device.
 """
@@ -8,6 +9,8 @@ a whole batch on the device.
 import hashlib
 import math
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,13 +18,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from joblib import cpu_count
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
 from resnet_study.augmentation import Augmentation, shift_colour
 from resnet_study.distributed import processes_here, share
-from resnet_study.errors import InputError
+from resnet_study.errors import InputError, reason
+from resnet_study.pictures import (
+    as_reader,
+    class_names,
+    decode,
+    holding_signals,
+    picture_names,
+    readers_failed,
+)
 
 View = Callable[..., tuple[Tensor, ...]]
 """Called with an image uint8 (3, H, W), and its seed where there is one."""
@@ -64,7 +75,7 @@ class ImageFiles:
         return self.root / os.fsdecode(self.names[index])
 
     def read(self, index: int) -> Tensor:
-        """Decode an image to uint8 (3, H, W), whatever the colours of its file.
+        """Decode an image to uint8 (3, H, W) as :func:`~resnet_study.pictures.decode` does.
 
         Raises:
             InputError: names the file that is missing or broken.
@@ -73,11 +84,9 @@ class ImageFiles:
 
         path = self.path(index)
         try:
-            with Image.open(path) as image:
-                return pil_to_tensor(image.convert("RGB"))
-        # What Pillow raises on a broken file, and the system on one that has gone.
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise InputError(f"image {path} cannot be read: {error}") from error
+            return pil_to_tensor(decode(path))
+        except Exception as error:  # whatever a decoder makes of arbitrary bytes
+            raise InputError(f"image {path} cannot be read: {reason(error)}") from error
 
 
 def scaled(image: Tensor, side: int) -> Tensor:
@@ -250,7 +259,7 @@ class ImageNet:
     ) -> Iterator[list[Tensor]]:
         """What ``view`` makes of each of the ``batches`` (see :class:`Reader`), on the device."""
         rows = [batch.numpy() for batch in batches if len(batch)]
-        readers = max(1, len(os.sched_getaffinity(0)) // processes_here())
+        readers = max(1, cpu_count() // processes_here())
         loader = DataLoader(
             Reader(files, view),
             sampler=rows,
@@ -258,45 +267,67 @@ class ImageNet:
             num_workers=min(readers, len(rows)) if len(rows) > 1 else 0,
             pin_memory=self.device.type == "cuda",
             generator=torch.Generator(),  # else it would draw from the one of the whole process
+            worker_init_fn=as_reader,
         )
-        for batch in loader:
+        for batch in _in_turn(loader):
             if isinstance(batch, InputError):
                 raise batch
             yield [part.to(self.device, non_blocking=True) for part in batch]
 
 
-def _image_files(data_dir: Path, part: str) -> tuple[list[str], ImageFiles]:
-    """The classes and the images of ``part``, ``"train"`` or ``"val"``."""
-    from torchvision.datasets import ImageFolder  # slow to import
+def _in_turn(loader: DataLoader) -> Iterator[list[Tensor] | InputError]:
+    """What ``loader`` reads, batch after batch.
 
-    folder = data_dir / part
-    if not folder.is_dir():
-        raise InputError(
-            f"ImageNet's folder {folder} is missing; "
-            "give the folder that holds train and val with --data-dir"
-        )
+    Raises:
+        InputError: if a process that reads has died, once a batch of its is due.
+    """
     try:
-        found = ImageFolder(folder, allow_empty=True)
-    except OSError as error:
-        raise InputError(f"{folder} holds no class folders that can be read; {LAYOUT}") from error
-    labels = torch.tensor(found.targets, dtype=torch.int64)
-    for name, label in found.class_to_idx.items():
-        if label not in labels:
-            raise InputError(f"class folder {folder / name} holds no images; {LAYOUT}")
-    above = len(os.fsencode(folder)) - len(part)
-    names = np.array([os.fsencode(path)[above:] for path, _ in found.samples])
-    return found.classes, ImageFiles(data_dir, names, labels)
+        yield from _start(loader)
+    except (OSError, RuntimeError) as error:
+        raise readers_failed(error) from error
+
+
+def _start(loader: DataLoader) -> Iterator[list[Tensor] | InputError]:
+    """Start the processes of ``loader``.
+
+    torch would have a reader's death raise an error wherever the training just is, in the middle of
+    a checkpoint too; it is told again to whoever waits for a batch, where it can be caught.
+    """
+    if not hasattr(signal, "SIGCHLD") or threading.current_thread() is not threading.main_thread():
+        return iter(loader)  # torch does no such thing then
+    before = signal.getsignal(signal.SIGCHLD)
+    try:
+        with holding_signals():
+            return iter(loader)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+def _image_files(data_dir: Path, part: str, classes: list[str]) -> ImageFiles:
+    """The images of ``part``, ``"train"`` or ``"val"``: class by class, each by its names."""
+    names, labels = [], []
+    for label, name in enumerate(classes):
+        found = picture_names(data_dir / part / name, LAYOUT)
+        names += [os.fsencode(os.path.join(part, name, file)) for file in found]
+        labels += [label] * len(found)
+    return ImageFiles(data_dir, np.array(names), torch.tensor(labels, dtype=torch.int64))
 
 
 def load_imagenet(data_dir: Path) -> ImageNet:
     """The images of ``data_dir``, on the CPU; classes are numbered in the order of their names.
 
     Raises:
-        InputError: for a folder of another layout.
+        InputError: for a folder of another layout, or files that may be meant as images of it and
+            are none, see :func:`~resnet_study.pictures.picture_names`.
     """
-    classes, train = _image_files(data_dir, "train")
-    validation_classes, validation = _image_files(data_dir, "val")
-    for name in sorted({*classes} ^ {*validation_classes}):
+    for part in ("train", "val"):
+        if not os.path.isdir(data_dir / part):  # Path.is_dir raises where it may not look
+            raise InputError(
+                f"ImageNet's folder {data_dir / part} is missing; "
+                "give the folder that holds train and val with --data-dir"
+            )
+    classes, others = (class_names(data_dir / part, LAYOUT) for part in ("train", "val"))
+    for name in sorted({*classes} ^ {*others}):
         there, missing = ("train", "val") if name in classes else ("val", "train")
         raise InputError(
             f"class {name} of {data_dir / there} is missing in {data_dir / missing}; "
@@ -304,8 +335,8 @@ def load_imagenet(data_dir: Path) -> ImageNet:
         )
     shape = (1, 3, 1, 1)
     return ImageNet(
-        train,
-        validation,
+        _image_files(data_dir, "train", classes),
+        _image_files(data_dir, "val", classes),
         255 * torch.tensor(MEAN).view(shape),
         255 * torch.tensor(DEVIATION).view(shape),
         torch.tensor(EIGENVECTORS) * torch.tensor(EIGENVALUES),

@@ -23,6 +23,7 @@ WIDTHS = {"training": 0.9, "validation": 2.4}  # thin and bold, as in the post
 
 def use_style() -> None:
     """Set the look of all figures, and make their SVG the same byte for byte every time."""
+    matplotlib.rcdefaults()  # whatever a user's matplotlibrc says
     sns.set_theme(context="notebook", style="ticks", palette="colorblind")
     matplotlib.rcParams.update(
         {

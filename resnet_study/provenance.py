@@ -33,6 +33,7 @@ TRAINING_CODE = (
     "highway",
     "matching",
     "models",
+    "pictures",
     "recipes",
     "runs",
     "tiny_imagenet",

@@ -5,6 +5,7 @@ that it leaves an executed notebook as its log. Several queues may work on one f
 is locked while it is trained.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -21,6 +22,7 @@ from joblib import cpu_count
 from resnet_study import paths
 from resnet_study.errors import InputError, require_at_least
 from resnet_study.files import require_writable
+from resnet_study.kernels import environment
 from resnet_study.records import read_record
 from resnet_study.runs import Run
 from resnet_study.training import choose_device
@@ -82,16 +84,14 @@ def run_notebook(notebook: str, output: Path, parameters: dict[str, object]) -> 
         InputError: if it fails, with the last line it said.
     """
     require_writable(output.parent)
-    options = []
-    for name, value in parameters.items():
-        # "-r" keeps a text a text; "-p" would make a number of the seeds "0".
-        options += ["-r" if isinstance(value, str | Path) else "-p", name, str(value)]
     source = paths.NOTEBOOKS / f"{notebook}.ipynb"
+    given = json.dumps(parameters, default=str)  # paths are texts
     done = subprocess.run(
-        [sys.executable, "-m", "papermill", source, output, *options],
+        [sys.executable, "-m", "resnet_study.notebooks", source, output, given],
         capture_output=True,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        encoding="utf-8",
+        errors="replace",
+        env=environment() | {"OMP_NUM_THREADS": "1"},
     )
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["it said nothing"]

@@ -35,6 +35,28 @@ def random_images(count, classes=3, seed=0, shape=(1, 8, 8)):
     return Images((noise + 50 * labels[:, None, None, None]).to(torch.uint8), labels)
 
 
+def tracked_files(folder="."):
+    """Files below ``folder`` that git tracks; in a copy without git, all but those that are made.
+
+    A user's own records may lie beside the committed ones.
+    """
+    command = ["git", "-C", paths.ROOT, "ls-files", "-z", "--", folder]
+    if (paths.ROOT / ".git").exists():
+        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        found = [paths.ROOT / name for name in listed.split("\0") if name]
+        return [path for path in found if path.is_file()]
+    made = {"_build", "downloads", "__pycache__", "resnet_study.egg-info"}
+    found = [path for path in (paths.ROOT / folder).rglob("*") if path.is_file()]
+    return sorted(
+        path
+        for path in found
+        if not any(
+            part in made or (part.startswith(".") and part not in (".ci", ".github"))
+            for part in path.relative_to(paths.ROOT).parent.parts
+        )
+    )
+
+
 @pytest.fixture
 def dataset():
     """50 training and 20 validation images; 50 is no multiple of the batches used."""

@@ -4,7 +4,7 @@ import struct
 import numpy as np
 import pytest
 import torch
-from conftest import random_images
+from conftest import files_below, random_images
 from sklearn.datasets import load_digits
 
 from resnet_study.augmentation import Augmentation
@@ -380,6 +380,26 @@ def test_a_file_in_place_of_the_data_folder_is_refused(name, tmp_path, no_networ
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="file"):
         load_data(name, 0, tmp_path / "file")
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_the_folder_of_a_data_set_itself_may_be_named(name, tmp_path, checksums_pass, no_network):
+    FOLDERS[name](tmp_path)
+    before, files = load_data(name, 0, tmp_path).fingerprint(), files_below(tmp_path)
+    for own in tmp_path.rglob("*"):
+        if own.is_dir():
+            assert load_data(name, 0, own).fingerprint() == before
+    assert files_below(tmp_path) == files
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_no_data_set_is_downloaded_into_itself(name, tmp_path, no_network):
+    FOLDERS[name](tmp_path)
+    (own,) = tmp_path.iterdir()
+    next(path for path in own.rglob("*") if path.is_file()).unlink()
+    with pytest.raises(InputError):
+        load_data(name, 0, own)
+    assert not (own / own.name).exists()
 
 
 def test_halving_takes_rounded_means_of_two_by_two_pixels():

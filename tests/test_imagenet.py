@@ -1,7 +1,6 @@
 """ImageNet in its real layout, with a few generated images of all shapes."""
 
 import multiprocessing
-import os
 import shutil
 from dataclasses import replace
 from itertools import zip_longest
@@ -277,7 +276,7 @@ def cores(monkeypatch):
     """Pretend that the machine has so many cores."""
 
     def set_cores(count):
-        monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(count)))
+        monkeypatch.setattr("resnet_study.imagenet.cpu_count", lambda: count)
 
     return set_cores
 

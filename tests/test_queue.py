@@ -1,3 +1,4 @@
+import json
 import subprocess
 import threading
 import time
@@ -30,12 +31,12 @@ def trained(monkeypatch):
 
     def papermill(command, **options):
         words = list(map(str, command))
-        if "papermill" not in words:  # git is asked for the commit
+        if "resnet_study.notebooks" not in words:  # git is asked for the commit
             return real(command, **options)
-        given = {words[i + 1]: words[i + 2] for i, word in enumerate(words) if word in ("-p", "-r")}
-        known = {(run.family, str(run.depth), str(run.seed)): run for run in RUNS}
+        given = json.loads(words[-1])
+        known = {(run.family, run.depth, run.seed): run for run in RUNS}
         run = known[given["family"], given["depth"], given["seed"]]
-        assert (given["epochs"], given["width"]) == ("1", "1")  # what departs from the recipe
+        assert (given["epochs"], given["width"]) == (1, 1)  # what departs from the recipe
         with lock:  # torch's random state is one for the process
             names.append(run.name)
             perform(run, device=given["device"], runs_dir=given["runs_dir"])
@@ -102,7 +103,8 @@ def test_a_run_that_another_queue_trains_is_left_to_it(place, trained):
     assert any(RUNS[0].name in line and "busy" in line for line in said)
 
 
-def test_a_run_through_the_notebook_leaves_a_record_and_a_log(place):
+def test_a_run_through_the_notebook_leaves_a_record_and_a_log(place, monkeypatch):
+    monkeypatch.chdir(paths.ROOT / "resnet_study")  # which has a queue.py
     (run,) = EXPERIMENTS["fig2"].runs(seeds=(3,), epochs=1, width=2)[:1]
     before = {path: path.read_bytes() for path in paths.NOTEBOOKS.iterdir() if path.is_file()}
     assert train_missing([run], place, lambda text: None) == []

@@ -3,14 +3,12 @@ import json
 import math
 import os
 import re
-import subprocess
 from functools import cache
 
 import numpy as np
 import pytest
-from conftest import files_below
+from conftest import files_below, tracked_files
 
-from resnet_study import paths
 from resnet_study.data import load_data
 from resnet_study.errors import InputError
 from resnet_study.experiments import EXPERIMENTS
@@ -260,18 +258,7 @@ def _committed(record):
     return pytest.param(record, id=f"{record.parent.name}/{record.stem}")
 
 
-def committed_records():
-    """The records that git tracks; a user's own lie beside them."""
-    listed = subprocess.run(
-        ["git", "-C", paths.ROOT, "ls-files", "-z", "data/runs"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    return [paths.ROOT / name for name in listed.split("\0") if name.endswith(".json")]
-
-
-COMMITTED = committed_records()
+COMMITTED = [path for path in tracked_files("data/runs") if path.suffix == ".json"]
 every_committed_record = pytest.mark.parametrize("path", [_committed(path) for path in COMMITTED])
 
 

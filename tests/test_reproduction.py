@@ -1,3 +1,4 @@
+import json
 import re
 import subprocess
 import threading
@@ -41,10 +42,9 @@ class Papermill:
 
     def __call__(self, command, *arguments, **options):
         words = list(map(str, command))
-        if "papermill" not in words:
+        if "resnet_study.notebooks" not in words:
             return REAL_RUN(command, *arguments, **options)
-        marks = [i for i, word in enumerate(words) if word in ("-p", "-r")]
-        given = {words[i + 1]: words[i + 2] for i in marks}
+        given = json.loads(words[-1])
         assert Path(given["runs_dir"]) == self.records
         assert given["device"] == "cpu"
         assert options["env"]["OMP_NUM_THREADS"] == "1"
