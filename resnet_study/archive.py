@@ -18,7 +18,7 @@ from resnet_study.verification import require_sound
 
 HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff"  # of gzip: no name, no time, best effort
 TAIL = struct.Struct("<LL")  # CRC-32 and size of what is packed, modulo 2**32
-LARGEST = 128 * 2**20  # bytes of an archive when unpacked: ten thousands of records
+LARGEST = 128 * 2**20  # bytes of an archive when unpacked: tens of thousands of records
 
 
 def pack(archive: Path | str, runs_dir: Path | str) -> int:

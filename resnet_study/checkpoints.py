@@ -21,6 +21,7 @@ from resnet_study.errors import InputError
 from resnet_study.files import write_atomically
 
 LONGEST = 2**20  # bytes of a first line
+ZIP = b"PK\x03\x04"  # how files of ``torch.save`` begin, which checkpoints were as a whole
 MISFITS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
@@ -28,17 +29,20 @@ class OutOfTime(Exception):
     """The time budget is spent; the training is saved and can go on later."""
 
 
-def read_header(path: Path) -> dict:
-    """The first line of a checkpoint, without reading the rest.
+def share_done(path: Path) -> float:
+    """How much is done of the training that was saved to ``path``, from 0 to 1.
 
-    ``identity`` of the work, ``step`` and ``steps`` done and to do (None where the work has no
-    steps), ``sha256`` of what follows.
+    Reads the first line alone: the rest of a large network's checkpoint takes seconds.
 
     Raises:
         InputError: if the line is damaged, or the file cannot be read.
     """
-    with _opened(path) as file:
-        return _header(file)
+    try:
+        with _opened(path) as file:
+            header = _header(file)
+            return header["step"] / header["steps"]
+    except FileNotFoundError:  # its training ended just now
+        return 1.0
 
 
 def read_checkpoint(path: Path) -> tuple[dict, dict]:
@@ -63,7 +67,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
         with open(path, "rb") as file:
             yield file
-    except FileNotFoundError:
+    except (FileNotFoundError, InputError, MemoryError):
         raise
     except OSError as error:
         raise InputError(
@@ -87,6 +91,10 @@ def _line(fields: dict) -> bytes:
 def _header(file: BinaryIO) -> dict:
     """The first line, checked; ValueError, TypeError, … if it is not as :func:`_line` makes it."""
     line = file.readline(LONGEST)
+    if line.startswith(ZIP):
+        raise InputError(
+            f"checkpoint {file.name} is of an older version of the study; delete it to begin afresh"
+        )
     fields = json.loads(line)
     fields.pop("seal")
     if _line(fields) != line or not isinstance(fields["identity"], dict):
@@ -145,6 +153,8 @@ class Checkpoint:
         """
         try:
             yield
+        except torch.cuda.OutOfMemoryError:
+            raise  # the checkpoint is good, the GPU is full
         except MISFITS as error:
             raise damaged(self.path) from error
 

@@ -15,7 +15,7 @@ import click
 from resnet_study import archive as archives
 from resnet_study import claims, paths, progress, readme, verification
 from resnet_study.blocks import NORMALISATIONS, SHORTCUTS
-from resnet_study.checkpoints import OutOfTime
+from resnet_study.checkpoints import OutOfTime, share_done
 from resnet_study.distributed import AnotherProcessFailed, is_leader, processes, speaks
 from resnet_study.effects import FEWEST_SEEDS
 from resnet_study.errors import InputError
@@ -220,14 +220,17 @@ def status(experiment, recipe, seeds, runs_dir):
     for each in chosen:
         for name in each.grids if recipe is None else [recipe]:
             runs = each.runs(name, seed_list(seeds))
-            states = {run.name: run.state(runs_dir) for run in runs}
+            states = {run: run.state(runs_dir) for run in runs}
             counts = ", ".join(
                 f"{list(states.values()).count(state)} {state}"
                 for state in ("recorded", "part-trained", "missing", "stale")
             )
             click.echo(f"{each.name} on {name}, {len(runs)} runs: {counts}")
             for run, state in states.items() if experiment else ():
-                click.echo(f"  {state:12}  {run}")
+                done = ""
+                if state == "part-trained":
+                    done = f", {share_done(run.checkpoint_path(runs_dir)):.0%}"
+                click.echo(f"  {state:12}  {run.name}{done}")
     if experiment is None:
         states = {name: measurement.state() for name, measurement in MEASUREMENTS.items()}
         missing = [name for name, state in states.items() if state != "recorded"]
@@ -304,8 +307,8 @@ def unpack(archive, runs_dir):
 def verify(files, runs_dir):
     """Check sealed files: whole, unaltered, what a run of ours can write, and in their place.
 
-    PATHS of files or folders; or all records, measurements and benchmarks. Each fault has a line,
-    and any makes the exit status 1.
+    PATHS of files or folders; or all records, pilots, measurements and benchmarks, and the log of
+    executions. Each fault has a line, and any makes the exit status 1.
     """
     found, faults = verification.verify(files or verification.everything(runs_dir), runs_dir)
     for fault in faults:

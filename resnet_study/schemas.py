@@ -88,18 +88,28 @@ def _items(validator, items, values, schema) -> Iterator[ValidationError]:
         yield from Draft202012Validator.VALIDATORS["items"](validator, items, values, schema)
 
 
+def _ref(validator, address, value, schema) -> Iterator[ValidationError]:
+    """The usual test of what another part of the file describes, without looking it up each time."""
+    yield from _part(address).iter_errors(value)
+
+
 _Validator = extend(
     Draft202012Validator,
-    {"items": _items},
+    {"items": _items, "$ref": _ref},
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
 )
 
 
 @cache
-def _validator(kind: str) -> Draft202012Validator:
+def _definitions() -> dict[str, dict]:
     text = Path(__file__).with_name("schemas.json").read_text(encoding="utf-8")
-    schema = {**json.loads(text), "$ref": f"#/$defs/{kind}"}
-    return _Validator(schema, format_checker=FORMATS)
+    return {f"#/$defs/{name}": part for name, part in json.loads(text)["$defs"].items()}
+
+
+@cache
+def _part(address: str) -> Draft202012Validator:
+    """The test of what stands at ``address``, such as ``#/$defs/run``."""
+    return _Validator(_definitions()[address], format_checker=FORMATS)
 
 
 def kind_of(content: dict) -> str | None:
@@ -113,7 +123,7 @@ def faults(content: dict, kind: str, unknown: bool = True) -> Iterator[str]:
     ``unknown`` is whether fields that no file of today has are a fault, or may be a newer one's.
     """
     found = False
-    for error in _validator(kind).iter_errors(content):
+    for error in _part(f"#/$defs/{kind}").iter_errors(content):
         if unknown or error.validator != "additionalProperties":
             found = True
             yield from _told(error)

@@ -16,7 +16,7 @@ from resnet_study.runs import Run, run_from_config
 
 def everything(runs_dir: Path | str) -> list[Path]:
     """The folder of records, and what else is sealed in this checkout, if it is there."""
-    others = (paths.MEASUREMENTS, paths.BENCHMARKS, paths.EXECUTIONS)
+    others = (paths.PILOTS, paths.MEASUREMENTS, paths.BENCHMARKS, paths.EXECUTIONS)
     return [Path(runs_dir), *(path for path in others if path.exists())]
 
 
