@@ -89,7 +89,7 @@ def _items(validator, items, values, schema) -> Iterator[ValidationError]:
 
 
 def _ref(validator, address, value, schema) -> Iterator[ValidationError]:
-    """The usual test of what another part of the file describes, without looking it up each time."""
+    """The usual test of what another part of the file describes, looked up once."""
     yield from _part(address).iter_errors(value)
 
 
