@@ -33,7 +33,7 @@ from resnet_study.models import (
     require_normalisation,
     stage_lengths,
 )
-from resnet_study.recipes import Recipe, changes_of
+from resnet_study.recipes import RECIPES, Recipe, changes_of
 from resnet_study.records import pack_bits, read_record, write_record
 from resnet_study.signals import stoppable
 from resnet_study.training import (
@@ -168,6 +168,7 @@ def run_from_config(config: dict) -> Run | None:
     """
     try:
         recipe = dict(config["recipe"])
+        require_one_of("recipe", recipe["name"], RECIPES)
         augmentation = Augmentation(**_with_tuples(recipe.pop("augmentation")))
         parts = {"recipe": Recipe(**_with_tuples(recipe), augmentation=augmentation)}
         for name, kind in {"gates": Gates, "scales": Scales}.items():
