@@ -223,16 +223,19 @@ def status(experiment, recipe, seeds, runs_dir):
         for name in each.grids if recipe is None else [recipe]:
             runs = each.runs(name, seed_list(seeds))
             states = {run: run.state(runs_dir) for run in runs}
+            done = {
+                run: share_done(run.checkpoint_path(runs_dir))
+                for run, state in states.items()
+                if state == "part-trained"
+            }
             counts = ", ".join(
                 f"{list(states.values()).count(state)} {state}"
                 for state in ("recorded", "part-trained", "missing", "stale")
             )
             click.echo(f"{each.name} on {name}, {len(runs)} runs: {counts}")
             for run, state in states.items() if experiment else ():
-                done = ""
-                if state == "part-trained":
-                    done = f", {share_done(run.checkpoint_path(runs_dir)):.0%}"
-                click.echo(f"  {state:12}  {run.name}{done}")
+                far = f", {done[run]:.0%}" if run in done else ""
+                click.echo(f"  {state:12}  {run.name}{far}")
     if experiment is None:
         states = {name: measurement.state() for name, measurement in MEASUREMENTS.items()}
         missing = [name for name, state in states.items() if state != "recorded"]
