@@ -1,7 +1,8 @@
 """The command ``resnet-study``. A mistake gets one line on standard error and exit status 2.
 
 What is not finished, because its time was over, has exit status ``UNFINISHED``: the same command
-goes on. Where one of several runs failed it is 1. A signal saves what is under way, and ends it with 128 and its number.
+goes on. Where one of several runs failed it is 1. A signal saves what is under way, and ends it
+with 128 and its number.
 """
 
 import contextlib
