@@ -10,7 +10,7 @@ from statistics import median
 import pandas as pd
 
 from resnet_study import paths
-from resnet_study.records import read_record
+from resnet_study.records import find_sealed, read_record
 
 LOOPS = {"stock": "(a) stock", "resident": "(b) stock, data resident", "ours": "(c) ours"}
 
@@ -23,7 +23,7 @@ def result_path(folder: Path | str, device: str, recipe: str, precision: str) ->
 
 def find_results(folder: Path | str = paths.BENCHMARKS) -> list[Path]:
     """All results in ``folder``, sorted; none if there is no such folder."""
-    return sorted(Path(folder).glob("*.json"))
+    return find_sealed(folder) if Path(folder).is_dir() else []
 
 
 def load_speeds(path: Path) -> pd.DataFrame:
@@ -36,7 +36,7 @@ def load_speeds(path: Path) -> pd.DataFrame:
     Raises:
         RecordError: names the file and what is wrong with it.
     """
-    result = read_record(path)
+    result = read_record(path, "benchmark")
     rows = []
     for network in result["networks"]:
         for loop, measured in network["loops"].items():
@@ -64,10 +64,15 @@ def title(result: dict) -> str:
     return f"{result['recipe']} in {result['precision']} on {device}"
 
 
+def _plain(text: str) -> str:
+    """``text`` in Markdown, where every character stands for itself; a device calls itself so."""
+    return re.sub(r"([!-,./:-@\[-`{-~])", r"\\\1", text)
+
+
 def coverage(results: list[Path]) -> str:
     """What has been measured, in Markdown, and the command for a GPU if none has."""
-    read = [read_record(path) for path in results]
-    text = f"Measured: {'; '.join(map(title, read)) or 'nothing yet'}."
+    read = [read_record(path, "benchmark") for path in results]
+    text = f"Measured: {'; '.join(_plain(title(result)) for result in read) or 'nothing yet'}."
     if any(result["provenance"]["device"]["type"] == "cuda" for result in read):
         return text
     return (

@@ -1,7 +1,8 @@
 """The command ``resnet-study``. A mistake gets one line on standard error and exit status 2.
 
 What is not finished, because its time was over, has exit status ``UNFINISHED``: the same command
-goes on. Where one of several runs failed it is 1. A signal saves what is under way, and ends it with 128 and its number.
+goes on. Where one of several runs failed it is 1. A signal saves what is under way, and ends it
+with 128 and its number.
 """
 
 import contextlib
@@ -13,9 +14,9 @@ from pathlib import Path
 import click
 
 from resnet_study import archive as archives
-from resnet_study import claims, paths, progress, readme
+from resnet_study import claims, paths, progress, readme, verification
 from resnet_study.blocks import NORMALISATIONS, SHORTCUTS
-from resnet_study.checkpoints import OutOfTime
+from resnet_study.checkpoints import OutOfTime, share_done
 from resnet_study.distributed import AnotherProcessFailed, is_leader, processes, speaks
 from resnet_study.effects import FEWEST_SEEDS
 from resnet_study.errors import InputError
@@ -184,7 +185,7 @@ def _run_one(chosen: Run, overwrite: bool, *, runs_dir: Path, **options) -> None
     if not is_leader():
         return
     click.echo(done)
-    record = read_record(path)
+    record = read_record(path, "run")
     if record["diverged_at"] is not None:
         click.echo(f"diverged by iteration {record['diverged_at']}")
         return
@@ -222,14 +223,20 @@ def status(experiment, recipe, seeds, runs_dir):
     for each in chosen:
         for name in each.grids if recipe is None else [recipe]:
             runs = each.runs(name, seed_list(seeds))
-            states = {run.name: run.state(runs_dir) for run in runs}
+            states = {run: run.state(runs_dir) for run in runs}
+            done = {
+                run: share_done(run.checkpoint_path(runs_dir))
+                for run, state in states.items()
+                if state == "part-trained"
+            }
             counts = ", ".join(
                 f"{list(states.values()).count(state)} {state}"
                 for state in ("recorded", "part-trained", "missing", "stale")
             )
             click.echo(f"{each.name} on {name}, {len(runs)} runs: {counts}")
             for run, state in states.items() if experiment else ():
-                click.echo(f"  {state:12}  {run}")
+                far = f", {done[run]:.0%}" if run in done else ""
+                click.echo(f"  {state:12}  {run.name}{far}")
     if experiment is None:
         states = {name: measurement.state() for name, measurement in MEASUREMENTS.items()}
         missing = [name for name, state in states.items() if state != "recorded"]
@@ -298,6 +305,23 @@ def unpack(archive, runs_dir):
     """Add the records in ARCHIVE to ours, after checking all of them."""
     new, known = archives.unpack(archive, runs_dir)
     click.echo(f"added {new} records to {runs_dir}; {known} were there already")
+
+
+@cli.command()
+@click.argument("files", nargs=-1, type=_Folder(), metavar="[PATHS]...")
+@_RUNS_DIR
+def verify(files, runs_dir):
+    """Check sealed files: whole, unaltered, what a run of ours can write, and in their place.
+
+    PATHS of files or folders; or all records, pilots, measurements and benchmarks, and the log of
+    executions. Each fault has a line, and any makes the exit status 1.
+    """
+    found, faults = verification.verify(files or verification.everything(runs_dir), runs_dir)
+    for fault in faults:
+        click.echo(fault)
+    click.echo(f"{len(faults)} faults in {found} files", err=bool(faults))
+    if faults:
+        raise click.exceptions.Exit(1)
 
 
 @cli.command(name="list")

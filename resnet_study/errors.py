@@ -17,6 +17,14 @@ def reason(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
+def one_line(text: str) -> str:
+    """``text`` with escapes for what is not printable, such as line ends in the name of a file."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
 def require_one_of(name: str, value: object, accepted: Iterable[object]) -> None:
     """Raise :class:`InputError` unless ``value`` is among ``accepted``."""
     choices = list(accepted)

@@ -54,4 +54,4 @@ def load_executions(log: Path = paths.EXECUTIONS) -> dict[str, dict]:
     Raises:
         RecordError: if the file is missing or damaged.
     """
-    return read_record(Path(log))["executions"]
+    return read_record(Path(log), "executions")["executions"]

@@ -47,7 +47,8 @@ class Measurement:
         path = self.path(folder)
         if not path.exists():
             return "missing"
-        return "recorded" if read_record(path).get("settings") == self.settings else "stale"
+        settings = read_record(path, "measurement")["settings"]
+        return "recorded" if settings == self.settings else "stale"
 
     def record(self, folder: Path | str = paths.MEASUREMENTS) -> Path:
         """Measure, on the CPU and one thread, and write the file; returns its path.
@@ -84,7 +85,7 @@ class Measurement:
                 f"measurement {self.name} in {folder} is {state}; "
                 f"accepted: after resnet-study measure {self.name}"
             )
-        found = read_record(self.path(folder))["tables"]
+        found = read_record(self.path(folder), "measurement")["tables"]
         return {name: pd.DataFrame(columns) for name, columns in found.items()}
 
 

@@ -12,6 +12,7 @@ IN_CHECKOUT = (PACKAGE.parent / "pyproject.toml").is_file()
 ROOT = PACKAGE.parent if IN_CHECKOUT else Path.cwd()
 NOTEBOOKS = ROOT / "notebooks"
 RUNS = ROOT / "data" / "runs"  # committed records, one file a run
+PILOTS = ROOT / "data" / "pilots"  # committed records of what was tried before a registration
 MEASUREMENTS = ROOT / "data" / "measurements"  # committed tables of what is inside networks
 BENCHMARKS = ROOT / "data" / "benchmarks"  # committed results of benchmarks/
 EXECUTIONS = ROOT / "data" / "executions.json"  # committed log of the notebooks' executions

@@ -14,15 +14,22 @@ MADE_OF = ("book/_static", "book/_templates")  # what pages are made of, apart f
 
 
 def _others(app) -> dict[Path, tuple[int, int]]:
-    """Time and size of the files besides the sources that pages are made of."""
+    """Time and size of the files besides the sources that pages are made of.
+
+    Hidden ones make none; they are editors' locks, which are links to nowhere, and copies.
+    """
     folders = [paths.ROOT / "resnet_study", *(Path(app.srcdir) / name for name in MADE_OF)]
     folders += [paths.RUNS, paths.MEASUREMENTS, paths.BENCHMARKS, paths.PAPER]
-    files = (path for folder in folders for path in folder.rglob("*.*"))
+    files = ((folder, path) for folder in folders for path in folder.rglob("*.*"))
     return {
         path: (path.stat().st_mtime_ns, path.stat().st_size)
-        for path in files
-        if "__pycache__" not in path.parts
+        for folder, path in files
+        if path.exists() and not _is_left_out(path.relative_to(folder))
     }
+
+
+def _is_left_out(path: Path) -> bool:
+    return any(part.startswith(".") or part == "__pycache__" for part in path.parts)
 
 
 def read_again(app, env, added, changed, removed) -> list[str]:

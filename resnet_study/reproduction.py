@@ -35,10 +35,10 @@ def forget_other_code(runs: list[Run]) -> None:
     """Delete records and checkpoints here that are damaged or come from other code."""
 
     def code_of_record(path: Path) -> str:
-        return read_record(path)["provenance"]["code"]
+        return read_record(path, "run")["provenance"]["code"]
 
     def code_of_checkpoint(path: Path) -> str:
-        return read_checkpoint(path)[0]["code"]
+        return read_checkpoint(path)[0].get("code")
 
     for run in runs:
         for path, code_of in (
@@ -63,12 +63,18 @@ def render_book(seeds: str) -> None:
     SITE.mkdir()
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(paths.ROOT / name, SITE)
-    shutil.copytree(paths.ROOT / "book", SITE / "book")
     code = Path(__file__).parent  # pages show parts of it
-    shutil.copytree(code, SITE / code.name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(
-        paths.NOTEBOOKS, SITE / "notebooks", ignore=shutil.ignore_patterns(".*", "*.py")
-    )
+    for folder, name, others in (
+        (paths.ROOT / "book", "book", ()),
+        (code, code.name, ("__pycache__",)),
+        (paths.NOTEBOOKS, "notebooks", ("*.py",)),
+    ):
+        shutil.copytree(
+            folder,
+            SITE / name,
+            ignore=shutil.ignore_patterns(".*", *others),
+            ignore_dangling_symlinks=True,
+        )
     for name in FIGURES:
         output = SITE / "notebooks" / f"{name}.ipynb"
         with Executions() as executions:

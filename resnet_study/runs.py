@@ -33,7 +33,7 @@ from resnet_study.models import (
     require_normalisation,
     stage_lengths,
 )
-from resnet_study.recipes import Recipe, changes_of
+from resnet_study.recipes import RECIPES, Recipe, changes_of
 from resnet_study.records import pack_bits, read_record, write_record
 from resnet_study.signals import stoppable
 from resnet_study.training import (
@@ -156,7 +156,8 @@ class Run:
         path = self.record_path(runs_dir)
         if not path.exists():
             return "part-trained" if self.checkpoint_path(runs_dir).exists() else "missing"
-        return "recorded" if run_from_config(read_record(path)["config"]) == self else "stale"
+        config = read_record(path).get("config")
+        return "recorded" if run_from_config(config) == self else "stale"
 
 
 def run_from_config(config: dict) -> Run | None:
@@ -167,13 +168,14 @@ def run_from_config(config: dict) -> Run | None:
     """
     try:
         recipe = dict(config["recipe"])
+        require_one_of("recipe", recipe["name"], RECIPES)
         augmentation = Augmentation(**_with_tuples(recipe.pop("augmentation")))
         parts = {"recipe": Recipe(**_with_tuples(recipe), augmentation=augmentation)}
         for name, kind in {"gates": Gates, "scales": Scales}.items():
             if config.get(name):
                 parts[name] = kind(**config[name])
         return Run(**{**config, **parts})
-    except (KeyError, TypeError, InputError):
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return None
 
 

@@ -44,7 +44,7 @@ def named_records(runs_dir: Path = paths.RUNS) -> dict[str, dict]:
         RecordError: if one is damaged.
     """
     return {
-        path.relative_to(runs_dir).with_suffix("").as_posix(): read_record(path)
+        path.relative_to(runs_dir).with_suffix("").as_posix(): read_record(path, "run")
         for path in find_records(runs_dir)
     }
 

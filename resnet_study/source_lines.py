@@ -10,14 +10,16 @@ import csv
 import io
 import json
 import posixpath
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 from docutils import nodes
+from markupsafe import Markup
 from myst_nb.ext.glue.roles import PasteTextRole
 from sphinx.util import logging
 
@@ -38,7 +40,7 @@ class Cell:
     anchor: str
     glued: list[str]
     source: dict | None  # as sources.describe has it
-    lines: list[str]  # HTML; empty for an output without a source
+    lines: list[Markup]  # empty for an output without a source
     on_page: bool = False
 
 
@@ -69,7 +71,7 @@ def _take(cell: dict, anchor: str, page: "Page") -> Cell:
         if scrapbook.get("mime_prefix"):
             continue  # it is glued and not shown
         source, table = data.pop(SOURCE, None), _text(data.pop(CSV, ""))
-        taken.lines.append("")
+        taken.lines.append(Markup())
         if source:
             sources.append(source)
             downloads = page.write(name, table, _text(data.get("image/svg+xml", "")))
@@ -115,8 +117,8 @@ def _says_only_text(output: nodes.Element) -> bool:
     return [child.get("mime_type") for child in output] == ["text/plain"]
 
 
-def _insert_after(node: nodes.Node, html: str) -> None:
-    node.parent.insert(node.parent.index(node) + 1, nodes.raw("", html, format="html"))
+def _insert_after(node: nodes.Node, html: Markup) -> None:
+    node.parent.insert(node.parent.index(node) + 1, nodes.raw("", str(html), format="html"))
 
 
 class LinkedNumber(PasteTextRole):
@@ -168,8 +170,11 @@ def _cell_of(app, number: nodes.inline) -> Cell | None:
 
 
 def _table_as_csv(table: nodes.table) -> str:
+    return _as_csv([entry.astext() for entry in row] for row in table.findall(nodes.row))
+
+
+def _as_csv(rows: Iterable[Iterable[str]]) -> str:
     text = io.StringIO()
-    rows = ([entry.astext() for entry in row] for row in table.findall(nodes.row))
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
@@ -237,8 +242,8 @@ class Page:
         path.write_text(content, encoding="utf-8")
         return self._relative(f"{DOWNLOADS}/{name}")
 
-    def line(self, source: dict, origins: list[str], downloads: dict[str, str]) -> str:
-        """The line for what the notebooks ``origins`` made from ``source``, as HTML."""
+    def line(self, source: dict, origins: list[str], downloads: dict[str, str]) -> Markup:
+        """The line for what the notebooks ``origins`` made from ``source``."""
         files = source["files"]
         inside = all((paths.ROOT / folder).is_dir() for folder in files)
         if inside and checksum_here(files) != source["checksum"]:
@@ -255,40 +260,42 @@ class Page:
             _download(self._relative(f"_sources/notebooks/{name}"), name if several else "notebook")
             for name in notebooks
         ]
-        return (
-            f'<div class="source"><details><summary>Source: {escape(" · ".join(parts))}</summary>'
-            f"{self._details(source, origins)}</details>"
-            f'<p class="take-away">{" · ".join(links)}</p></div>'
-        )
+        return Markup(
+            '<div class="source"><details><summary>Source: {}</summary>{}</details>'
+            '<p class="take-away">{}</p></div>'
+        ).format(" · ".join(parts), self._details(source, origins), Markup(" · ").join(links))
 
-    def _details(self, source: dict, origins: list[str]) -> str:
+    def _details(self, source: dict, origins: list[str]) -> Markup:
         """What does not fit in the line: commands, files, all commits."""
         files = source["files"]
         steps = {"To draw it again": [_execution(origin) for origin in origins]}
         steps["To make the records again"] = list(redo(files))
         told = [
-            f"<p>{title}:</p><pre>{escape(chr(10).join(commands))}</pre>"
+            Markup("<p>{}:</p><pre>{}</pre>").format(title, "\n".join(commands))
             for title, commands in steps.items()
             if commands
         ]
-        if files and checksum_here(files):
-            listed = self._write(f"records-{source['checksum']}.csv", _list(files))
+        if files and (found := checksum_here(files)):
+            listed = self._write(f"records-{found}.csv", _list(files))
             told.append(
-                f"<p>{_download(listed, 'List of the files')}, with seals and commits. The "
-                "checksum is the first ten digits of the SHA-256 over the sorted seals.</p>"
+                Markup(
+                    "<p>{}, with seals and commits. The checksum is the first ten digits of the "
+                    "SHA-256 over the sorted seals.</p>"
+                ).format(_download(listed, "List of the files"))
             )
         commits = {"records": ", ".join(source["commits"]), "book": _built_at()}
         named = "; ".join(f"{what} {commit}" for what, commit in commits.items() if commit)
-        return "".join([*told, f"<p>Commits: {named or 'not known'}.</p>"])
+        told.append(Markup("<p>Commits: {}.</p>").format(named or "not known"))
+        return Markup().join(told)
 
 
 def _made_at(commits: list[str]) -> str:
     return f"made at {', '.join(commits) if len(commits) <= FEW else f'{len(commits)} commits'}"
 
 
-def _download(address: str, title: str) -> str:
-    name = posixpath.basename(address)
-    return f'<a href="{escape(address)}" download title="{escape(name)}">{escape(title)}</a>'
+def _download(address: str, title: str) -> Markup:
+    link = Markup('<a href="{}" download title="{}">{}</a>')
+    return link.format(quote(address), posixpath.basename(address), title)
 
 
 def called(folder: str, names: list[str]) -> str:
@@ -308,7 +315,7 @@ def _list(files: dict[str, list[str]]) -> str:
     rows = [
         (path.relative_to(paths.ROOT).as_posix(), *seal_and_commit(path)) for path in _locate(files)
     ]
-    return "".join(f"{','.join(row)}\n" for row in [("file", "seal", "commit"), *rows])
+    return _as_csv([("file", "seal", "commit"), *rows])
 
 
 @cache
@@ -318,7 +325,8 @@ def _built_at() -> str:
 
 def _execution(docname: str) -> str:
     stem = posixpath.basename(docname)
-    return f"resnet-study execute notebooks/{stem}.ipynb {stem}.ipynb"
+    files = shlex.join([f"notebooks/{stem}.ipynb", f"{stem}.ipynb"])
+    return f"resnet-study execute {files}"
 
 
 def redo(files: dict[str, list[str]]) -> Iterator[str]:
@@ -329,7 +337,7 @@ def redo(files: dict[str, list[str]]) -> Iterator[str]:
         if folder.startswith("data/runs/"):
             yield from _trainings(posixpath.basename(folder), set(names))
         elif folder == "data/measurements":
-            yield f"resnet-study measure --overwrite {' '.join(Path(n).stem for n in names)}"
+            yield f"resnet-study measure --overwrite {shlex.join(Path(n).stem for n in names)}"
         elif folder == "data/benchmarks":
             yield "make benchmark DATA_DIR=FOLDER"
 

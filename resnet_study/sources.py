@@ -6,7 +6,6 @@ a checksum; :mod:`resnet_study.source_lines` makes a line below the figure of th
 """
 
 import hashlib
-import json
 from collections.abc import Iterable
 from functools import cache
 from io import BytesIO
@@ -16,7 +15,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from resnet_study import paths, plots, tables
+from resnet_study import paths, plots, schemas, tables
+from resnet_study.records import read_record
 
 SOURCE = "application/vnd.resnet-study.source+json"  # MIME types of a cell's output
 CSV = "text/csv"
@@ -115,12 +115,16 @@ def seal_and_commit(path: Path) -> tuple[str, str]:
     """The seal of a record, or the SHA-256 of a file without one; and the commit that made it.
 
     See :func:`short`.
+
+    Raises:
+        RecordError: if the record is missing or damaged.
     """
-    content = path.read_bytes()
     if path.suffix != ".json":
-        return hashlib.sha256(content).hexdigest(), ""
-    record = json.loads(content)
-    return record["sha256"], short(record["provenance"]["commit"])
+        return hashlib.sha256(path.read_bytes()).hexdigest(), ""
+    record = read_record(path)
+    kind = schemas.kind_of(record)
+    provenance = read_record(path, kind).get("provenance", {}) if kind else {}
+    return record["sha256"], short(provenance.get("commit"))
 
 
 def short(commit: str | None) -> str:

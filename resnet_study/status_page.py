@@ -6,8 +6,10 @@ benchmarks, and the log of the notebooks' executions.
 """
 
 import platform
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 
 import pandas as pd
 from docutils import nodes
@@ -17,7 +19,7 @@ from resnet_study import paths, provenance
 from resnet_study.benchmarks import find_results
 from resnet_study.errors import require_one_of
 from resnet_study.executions import load_executions
-from resnet_study.records import find_records, read_record
+from resnet_study.records import find_sealed, read_record
 from resnet_study.runs_page import named_records, short_commit
 from resnet_study.tables import percent
 
@@ -34,10 +36,14 @@ def results() -> pd.DataFrame:
     """
     sealed = {
         "training": named_records().values(),
-        "measurement": map(read_record, find_records(paths.MEASUREMENTS)),
-        "benchmark": map(read_record, find_results()),
+        "measurement": _read("measurement", find_sealed(paths.MEASUREMENTS)),
+        "benchmark": _read("benchmark", find_results()),
     }
     return pd.DataFrame([_row(kind, record) for kind, group in sealed.items() for record in group])
+
+
+def _read(kind: str, files: Iterable[Path]) -> Iterator[dict]:
+    return (read_record(path, kind) for path in files)
 
 
 def _row(kind: str, record: dict) -> dict:
@@ -57,7 +63,8 @@ def _row(kind: str, record: dict) -> dict:
         "device": origin["device"]["name"],
         "instructions": origin["device"].get("instructions", ""),
         "Python": origin["python"],
-        **{name: origin["packages"][name] for name in provenance.PACKAGES},
+        # Empty in a result from before the package was among them.
+        **{name: origin["packages"].get(name, "") for name in provenance.PACKAGES},
         "commit": short_commit(origin["commit"]),
         "date": started[:10] if started else None,
         "core_hours": 0 if on_gpu else seconds * origin["threads"] / 3600,
@@ -176,7 +183,13 @@ class Status(SphinxDirective):
         """The table of that name, as HTML."""
         (name,) = self.arguments
         require_one_of("table of the status", name, TABLES)
-        table = TABLES[name]()
+        return [nodes.raw("", as_html(name), format="html")]
+
+
+def as_html(name: str) -> str:
+    """The table of ``TABLES`` with that name, its texts escaped, in a box of its own."""
+    table = TABLES[name]()
+    with pd.option_context("display.max_colwidth", None):  # a device has its whole name
         html = table.to_html(
             index=False,
             formatters=dict.fromkeys(table.select_dtypes("integer"), "{:,}".format),
@@ -185,10 +198,9 @@ class Status(SphinxDirective):
             classes="table text-nowrap",
             table_id=f"status-{name}",
         )
-        html = html.replace("<th>", '<th scope="col">')
-        # Scrolled in a box of its own, with the keyboard, too.
-        html = f'<div class="pst-scrollable-table-container" tabindex="0">{html}</div>'
-        return [nodes.raw("", html, format="html")]
+    html = html.replace("<th>", '<th scope="col">')
+    # Scrolled in a box of its own, with the keyboard, too.
+    return f'<div class="pst-scrollable-table-container" tabindex="0">{html}</div>'
 
 
 def setup(app) -> dict:

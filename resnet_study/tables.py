@@ -487,7 +487,7 @@ def measurements(results: list[Path]) -> pd.DataFrame:
     """
     rows = []
     for path in results:
-        result, ours = read_record(path), load_speeds(path).query("loop == 'ours'")
+        result, ours = read_record(path, "benchmark"), load_speeds(path).query("loop == 'ours'")
         images = result["epochs"] * result["training_images"]
         rows.append(
             {
@@ -527,7 +527,8 @@ def show(table: pd.DataFrame, caption: str = ""):
     """A table as a page of the book shows it: without pandas' numbering of the rows."""
     from IPython.display import HTML  # there in a notebook; a training does without it
 
-    html = table.to_html(index=False, border=0, justify="left")
+    with pd.option_context("display.max_colwidth", None):  # texts as they are, not cut
+        html = table.to_html(index=False, border=0, justify="left")
     if caption:
         html = html.replace("<thead>", f"<caption>{escape(caption)}</caption>\n  <thead>", 1)
     return HTML(html)

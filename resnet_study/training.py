@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -349,6 +349,7 @@ class Training:
             "generator": self.generator.get_state(),
             "random": torch.get_rng_state(),
             "step": self.step,
+            "steps": self.steps,
             "order": self.order,
             "score": self.score.over_processes(),
             "curve": [asdict(point) for point in self.history.curve],
@@ -375,6 +376,41 @@ class Training:
             seconds=state["seconds"],
             parts=state["parts"],
         )
+
+    def require_possible(self) -> None:
+        """Raise ValueError or the like for a loaded state that no training of this kind can reach.
+
+        Loading finds other weights by itself; this is what a later step would stumble over.
+        """
+        history, momenta = self.history, self.optimiser.state.items()
+        options = self.optimiser.defaults.items()
+        possible = (
+            isinstance(self.step, int) and 0 <= self.step <= self.steps,
+            0 <= self.step_of_epoch <= self.batches_per_epoch,
+            self.order is None or self._can_be_an_order(self.order),
+            self.score.sums.shape == (2,) and self.score.count >= 0,
+            all(kept["momentum_buffer"].shape == part.shape for part, kept in momenta),
+            all(_alike(g[name], o) for g in self.optimiser.param_groups for name, o in options),
+            all(math.isfinite(x) for point in history.curve for x in astuple(point)),
+            history.seconds >= 0 and all("iteration" in part for part in history.parts),
+        )
+        if not all(possible):
+            raise ValueError(f"which of these can be: {possible}")
+
+    def _can_be_an_order(self, order: Tensor) -> bool:
+        """Whether it names images of the training set, as many as an epoch has."""
+        images = order.reshape(len(order), -1)[:, 0]
+        return (
+            order.dtype == torch.int64
+            and len(order) == self.data.epoch_images
+            and 0 <= images.min() <= images.max() < len(self.data.train)
+        )
+
+
+def _alike(found: object, usual: object) -> bool:
+    """Whether an option of an optimiser is of its usual type; a number is a number."""
+    types = {type(found), type(usual)}
+    return len(types) == 1 or types == {int, float}
 
 
 def train(
@@ -404,8 +440,10 @@ def train(
     """
     training = Training(model, data, recipe, seed)
     saved = checkpoint.load() if checkpoint else None
-    if saved:
-        training.load_state_dict(saved)
+    if saved is not None:
+        with checkpoint.fitting():
+            training.load_state_dict(saved)
+            training.require_possible()
     training.history.parts.append({"iteration": training.step, **(part or {})})
     if leaders(torch.tensor(training.step)) != training.step:
         raise InputError(

@@ -5,6 +5,8 @@ stands for the book where a link to it is shared, describes pages to those who k
 address, and takes out scripts that no page needs.
 """
 
+import glob
+import os
 import re
 from html import escape
 from pathlib import Path
@@ -87,6 +89,16 @@ def set_addresses(app) -> None:
         config.ogp_social_cards = {"enable": False}  # ours instead
         config.ogp_image = CARD
         config.ogp_image_alt = "Error against iteration of plain networks and ResNets."
+
+
+def leave_out_dangling_links(app, config) -> None:
+    """Let Sphinx pass by links that lead nowhere; a page of the contents is missed all the same."""
+    source = Path(app.srcdir)
+    for place, folders, names in os.walk(source):
+        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
+        for path in (Path(place) / name for name in names):
+            if not path.exists():
+                config.exclude_patterns.append(glob.escape(path.relative_to(source).as_posix()))
 
 
 def draw_card(app) -> None:
@@ -184,6 +196,7 @@ def mend_pages(app, exception) -> None:
 def setup(app) -> dict:
     """What Sphinx calls; after the extensions that it sets, which must be listed before."""
     set_addresses(app)
+    app.connect("config-inited", leave_out_dangling_links)
     app.connect("builder-inited", draw_card)
     app.connect("html-page-context", leave_out_thebe, priority=900)
     app.connect("build-finished", write_entrance, priority=100)  # before Jupyter Book's

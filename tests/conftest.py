@@ -19,6 +19,7 @@ from filelock import FileLock
 from resnet_study import cli, paths
 from resnet_study.data import Images, make_dataset
 from resnet_study.recipes import get_recipe
+from resnet_study.records import write_record
 from resnet_study.reproduction import BOOK_OPTIONS
 from resnet_study.runs import Run, perform
 
@@ -72,6 +73,17 @@ def tiny_run():
 def tiny_record(tiny_run, tmp_path):
     """The record of ``tiny_run``, in ``tmp_path / "runs"``."""
     return perform(tiny_run, device="cpu", runs_dir=tmp_path / "runs")
+
+
+def resealed(record, path, **changes):
+    """Write a copy of the sealed file ``record`` to ``path``, with changed fields and a new seal.
+
+    A field that is to be away is ``...``.
+    """
+    content = {**json.loads(record.read_text()), **changes}
+    kept = {key: value for key, value in content.items() if value is not ...}
+    write_record(path, {key: value for key, value in kept.items() if key != "sha256"})
+    return path
 
 
 @pytest.fixture

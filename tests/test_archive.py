@@ -1,36 +1,67 @@
+"""Archives: what is packed comes back, and nothing else gets through."""
+
+import gzip
 import io
 import os
+import random
+import re
 import shutil
 import tarfile
+import zlib
+from dataclasses import replace
 
 import pytest
-from conftest import files_below
+from conftest import files_below, resealed
 
+from resnet_study import archive as archives
 from resnet_study import paths
 from resnet_study.archive import pack, unpack
 from resnet_study.errors import InputError
-from resnet_study.records import find_records, write_record
+from resnet_study.records import RecordError, find_records
 
 
 @pytest.fixture
-def runs(tmp_path, tiny_record):
+def runs(tmp_path, tiny_record, tiny_run):
     """A folder of two records."""
-    folder = tmp_path / "runs"
-    write_record(folder / "other" / "record.json", {"config": {}})
-    return folder
+    other = replace(tiny_run, seed=1)
+    resealed(tiny_record, other.record_path(tmp_path / "runs"), config=other.config)
+    return tmp_path / "runs"
 
 
-def _archive(path, files):
-    with tarfile.open(path, "w:gz") as tar:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
+@pytest.fixture
+def other(runs, tiny_run):
+    """The second of them."""
+    return replace(tiny_run, seed=1).record_path(runs)
+
+
+def _tar(files):
+    """A tar file of contents by name, or of ready members."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, content in files:
+            member = name if isinstance(name, tarfile.TarInfo) else tarfile.TarInfo(name)
+            if content is not None:
+                member.size = len(content)
+            tar.addfile(member, io.BytesIO(content or b""))
+    return packed.getvalue()
+
+
+def _zipped(path, content):
+    """``content`` in gzip as ``pack`` does it."""
+    with (
+        path.open("wb") as file,
+        gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as packed,
+    ):
+        packed.write(content)
     return path
 
 
+def _archive(path, files):
+    return _zipped(path, _tar(files.items()))
+
+
 def test_what_is_packed_is_unpacked_elsewhere(tmp_path, runs):
-    (runs / "other" / "record.lock").touch()  # neither locks nor checkpoints travel
+    (runs / "digits" / "record.lock").touch()  # neither locks nor checkpoints travel
     assert pack(tmp_path / "a.tar.gz", runs) == 2
     assert unpack(tmp_path / "a.tar.gz", tmp_path / "there") == (2, 0)
     found = files_below(tmp_path / "there")
@@ -53,57 +84,132 @@ def test_the_committed_records_can_be_packed(tmp_path):
     assert pack(tmp_path / "a.tar.gz", paths.RUNS) == len(find_records())
 
 
-def test_a_record_that_is_known_is_left_alone(tmp_path, runs):
+def test_a_record_that_is_known_is_left_alone(tmp_path, runs, other):
     pack(tmp_path / "a.tar.gz", runs)
     before = files_below(runs)
-    (runs / "other" / "record.json").unlink()
+    other.unlink()
     assert unpack(tmp_path / "a.tar.gz", runs) == (1, 1)
     assert files_below(runs) == before
 
 
-def test_a_damaged_record_is_not_packed(tmp_path, runs):
-    path = runs / "other" / "record.json"
-    path.write_text(path.read_text()[:-5])
-    with pytest.raises(InputError, match=str(path)):
+def test_a_known_record_of_another_layout_is_known(tmp_path, runs, other):
+    pack(tmp_path / "a.tar.gz", runs)
+    other.write_bytes(other.read_bytes().replace(b"\n", b"\r\n"))  # as git may check it out
+    assert unpack(tmp_path / "a.tar.gz", runs) == (0, 2)
+
+
+def test_a_damaged_record_is_not_packed(tmp_path, runs, other):
+    other.write_text(other.read_text()[:-5])
+    with pytest.raises(InputError, match=str(other)):
         pack(tmp_path / "a.tar.gz", runs)
     assert not (tmp_path / "a.tar.gz").exists()
 
 
-def test_a_damaged_record_in_an_archive_is_named_and_nothing_is_unpacked(tmp_path, runs):
-    good = (runs / "other" / "record.json").read_bytes()
-    archive = _archive(tmp_path / "a.tar.gz", {"good.json": good, "bad.json": good[:-9]})
+def test_a_record_that_no_run_can_leave_is_not_packed(tmp_path, runs, other):
+    resealed(other, other, parameters="many")
+    with pytest.raises(RecordError, match="parameters is 'many'; accepted: a whole number"):
+        pack(tmp_path / "a.tar.gz", runs)
+    assert not (tmp_path / "a.tar.gz").exists()
+
+
+def test_more_than_can_be_unpacked_is_not_packed(tmp_path, runs, monkeypatch):
+    monkeypatch.setattr(archives, "LARGEST", 2 * tarfile.RECORDSIZE + 2000)
+    with pytest.raises(RecordError, match="are more than 22,480 bytes; accepted: fewer"):
+        pack(tmp_path / "a.tar.gz", runs)
+    assert not (tmp_path / "a.tar.gz").exists()
+
+
+def test_a_damaged_record_in_an_archive_is_named_and_nothing_is_unpacked(tmp_path, runs, other):
+    good, bad = other.read_bytes(), other.read_bytes()[:-9]
+    archive = _archive(tmp_path / "a.tar.gz", {f"digits/{other.name}": good, "bad.json": bad})
     with pytest.raises(InputError, match="bad.json"):
         unpack(archive, tmp_path / "there")
     assert not files_below(tmp_path / "there")
 
 
-def test_a_record_that_differs_from_ours_is_refused_and_nothing_is_unpacked(tmp_path, runs):
+def test_a_record_that_differs_from_ours_is_refused_and_nothing_is_unpacked(
+    tmp_path, runs, other, tiny_record
+):
     pack(tmp_path / "a.tar.gz", runs)
-    first, other = find_records(runs)
-    first.unlink()
-    write_record(other, {"config": {"other": "content"}})
+    tiny_record.unlink()
+    resealed(other, other, seconds=1.5)
     before = files_below(runs)
     with pytest.raises(InputError, match=f"{other} differs"):
         unpack(tmp_path / "a.tar.gz", runs)
     assert files_below(runs) == before
 
 
-@pytest.mark.parametrize("name", ["../escaped.json", "a/../../escaped.json", "program.py"])
-def test_a_member_that_is_no_record_is_refused(tmp_path, runs, name):
-    good = (runs / "other" / "record.json").read_bytes()
-    archive = _archive(tmp_path / "a.tar.gz", {"good.json": good, name: good})
+NAMES = [
+    "../escaped.json",
+    "a/../../escaped.json",
+    "program.py",
+    "/digits/{}",
+    "./digits/{}",
+    "digits//{}",
+    "x/../digits/{}",
+    "digits\\{}",
+    "DIGITS/{}",
+    "digits/{}.json",
+    "digits-narrow/{}",
+    "runs/digits/{}",
+    "{}",
+    'digits/"><img src=x onerror=alert(1)>.json',
+    "digits/line\nbreak.json",
+    "digits/\x1b[31mred.json",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_that_is_not_the_runs_own_is_refused_in_one_line(tmp_path, other, name):
+    good = other.read_bytes()
+    files = {f"digits/{other.name}": good, name.format(other.name): good}
+    archive = _archive(tmp_path / "a.tar.gz", files)
     before = files_below(tmp_path)
-    with pytest.raises(InputError, match="which is no record"):
+    with pytest.raises(RecordError, match=r"a\.tar\.gz has a fault: it is of a run that") as no:
         unpack(archive, tmp_path / "there" / "runs")
+    assert str(no.value).isprintable() and len(str(no.value)) < 500
     assert files_below(tmp_path) == before
 
 
-def test_an_absolute_path_stays_below_the_folder(tmp_path, runs):
-    good = (runs / "other" / "record.json").read_bytes()
-    outside = tmp_path / "outside.json"
-    archive = _archive(tmp_path / "a.tar.gz", {str(outside): good})
-    unpack(archive, tmp_path / "there")
-    assert not outside.exists()
+def test_a_record_that_is_there_twice_is_refused(tmp_path, other):
+    name, good = f"digits/{other.name}", other.read_bytes()
+    archive = _zipped(tmp_path / "a.tar.gz", _tar([(name, good), (name, good)]))
+    with pytest.raises(RecordError, match="is there twice"):
+        unpack(archive, tmp_path / "there")
+    assert not files_below(tmp_path / "there")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE,
+        tarfile.DIRTYPE, tarfile.CONTTYPE, tarfile.GNUTYPE_SPARSE, b"Z",
+    ],
+)  # fmt: skip
+def test_what_is_no_plain_file_is_refused_and_nothing_is_unpacked(tmp_path, other, kind):
+    member = tarfile.TarInfo(f"digits/{other.name}")
+    member.type, member.linkname = kind, "/etc/passwd"
+    if kind == tarfile.GNUTYPE_SPARSE:
+        header = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+        header[483:495] = b"%011o\0" % 2**32  # how large it says it is: 4 GiB of zeros
+        header[148:156] = b" " * 8
+        header[148:156] = b"%06o\0 " % sum(header)
+        content = bytes(header) + bytes(1024)
+    else:
+        content = _tar([(member, None)])
+    archive = _zipped(tmp_path / "a.tar.gz", content)
+    with pytest.raises(RecordError):
+        unpack(archive, tmp_path / "there")
+    assert not files_below(tmp_path / "there")
+
+
+def test_a_link_where_a_record_belongs_is_not_followed(tmp_path, runs, other):
+    pack(tmp_path / "a.tar.gz", runs)
+    other.unlink()
+    other.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RecordError, match=str(other)):
+        unpack(tmp_path / "a.tar.gz", runs)
+    assert not (tmp_path / "elsewhere").exists()
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no archive", b"\x1f\x8b\x08 cut"])
@@ -118,13 +224,102 @@ def test_what_is_no_archive_is_refused_by_name(command, tmp_path, content):
     assert not files_below(tmp_path / "there")
 
 
-def test_an_archive_cut_short_is_refused_by_name(tmp_path, runs):
-    archive = tmp_path / "a.tar.gz"
-    pack(archive, runs)
-    archive.write_bytes(archive.read_bytes()[:-200])
-    with pytest.raises(InputError, match=f"{archive} cannot be read"):
+@pytest.fixture
+def packed(tmp_path, runs):
+    """An archive."""
+    pack(tmp_path / "a.tar.gz", runs)
+    return tmp_path / "a.tar.gz"
+
+
+def _refused(archive, content, there):
+    archive.write_bytes(content)
+    with pytest.raises(RecordError, match=re.escape(f"archive {archive} ")) as refusal:
+        unpack(archive, there)
+    assert str(refusal.value).isprintable()
+    assert not files_below(there)
+
+
+@pytest.mark.parametrize("cut", [*range(1, 10), 100, 200])
+def test_an_archive_cut_short_is_refused_by_name(packed, tmp_path, cut):
+    _refused(packed, packed.read_bytes()[:-cut], tmp_path / "there")
+
+
+@pytest.mark.parametrize("more", [b"\0", b"\n", b"garbage", bytes(10_000), None])
+def test_an_archive_with_something_behind_it_is_refused(packed, tmp_path, more):
+    content = packed.read_bytes()
+    _refused(packed, content + (content if more is None else more), tmp_path / "there")
+
+
+def test_every_flipped_bit_of_an_archive_is_found(packed):
+    """Every one in its head, its end and its sums, and some of those between."""
+    content = packed.read_bytes()
+    ends = [*range(160), *range(8 * len(content) - 400, 8 * len(content))]
+    for bit in [*ends, *random.Random(0).sample(range(8 * len(content)), 300)]:
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        with pytest.raises((ValueError, zlib.error)):
+            archives._unzip(bytes(flipped))
+
+
+def test_an_archive_that_others_made_is_refused(tmp_path, runs, other):
+    path = tmp_path / "a.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:  # with a name and a time in its head
+        tar.add(other, f"digits/{other.name}")
+    with pytest.raises(RecordError, match="none that resnet-study pack wrote"):
+        unpack(path, tmp_path / "there")
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """The most that an archive may hold: 1 MiB."""
+    monkeypatch.setattr(archives, "LARGEST", 2**20)
+
+
+def _bombs(name, good):
+    """Tar files of more than 1 MiB."""
+    zeros = bytes(2**21)
+    header = tarfile.TarInfo(name)
+    header.pax_headers = {"comment": "x" * 2**21}
+    text = good[:-2] + b" " * 2**21 + good[-2:]
+    return {
+        "one member": _tar([(name, zeros)]),
+        "a record with blanks": _tar([(name, text)]),
+        "many members": _tar([(f"digits/{n}.json", good) for n in range(1000)]),
+        "zeros behind the end": _tar([(name, good)]) + zeros,
+        "a long header": _tar([(header, good)]),
+    }
+
+
+@pytest.mark.parametrize("kind", _bombs("x", b"{}").keys())
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, other, small, kind):
+    content = _bombs(f"digits/{other.name}", other.read_bytes())[kind]
+    archive = _zipped(tmp_path / "a.tar.gz", content)
+    assert archive.stat().st_size < 2**20
+    with pytest.raises(RecordError, match="holds more than 1,048,576 bytes"):
         unpack(archive, tmp_path / "there")
     assert not files_below(tmp_path / "there")
+
+
+def test_an_archive_within_an_archive_is_refused(tmp_path, packed):
+    for content in (packed.read_bytes(), _tar([("digits/a.tar.gz", packed.read_bytes())])):
+        archive = _zipped(tmp_path / "nested.tar.gz", content)
+        with pytest.raises(RecordError):
+            unpack(archive, tmp_path / "there")
+
+
+def test_something_behind_the_records_is_refused(tmp_path, other):
+    content = _tar([(f"digits/{other.name}", other.read_bytes())])
+    for behind in (content, b"x", bytes(3 * tarfile.RECORDSIZE)):
+        archive = _zipped(tmp_path / "a.tar.gz", content + behind)
+        with pytest.raises(RecordError, match="something behind its records"):
+            unpack(archive, tmp_path / "there")
+
+
+@pytest.mark.parametrize("make", [lambda path: path.mkdir(), os.mkfifo])
+def test_what_is_no_file_is_refused_without_waiting(tmp_path, make):
+    make(tmp_path / "a.tar.gz")
+    with pytest.raises(RecordError, match="is no file"):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "there")
 
 
 def test_the_command_packs_and_unpacks(command, tmp_path, runs):

@@ -8,6 +8,7 @@ import torch
 from conftest import files_below
 
 from resnet_study.blocks import NORMALISATIONS, SHORTCUTS
+from resnet_study.checkpoints import Checkpoint
 from resnet_study.experiments import EXPERIMENTS
 from resnet_study.measurements import MEASUREMENTS
 from resnet_study.models import FAMILIES
@@ -291,6 +292,17 @@ def test_status_counts_the_runs_of_every_experiment_and_recipe(tmp_path, command
     grids = sum(len(experiment.grids) for experiment in EXPERIMENTS.values())
     assert lines[grids].startswith(f"measurements, {len(MEASUREMENTS)}: ")
     assert lines[0] == "fig2 on digits, 20 runs: 0 recorded, 0 part-trained, 20 missing, 0 stale"
+
+
+def test_status_says_how_far_a_training_is(tmp_path, command):
+    run = EXPERIMENTS["fig2"].runs("digits")[0]
+    path = run.checkpoint_path(tmp_path)
+    Checkpoint(path, {"configuration": run.config}).save({"step": 115, "steps": 460})
+    status, out, err = command(*STATUS, "--runs-dir", tmp_path)
+    assert (status, err) == (0, "")
+    assert f"  part-trained  {run.name}, 25%\n" in out
+    path.write_bytes(path.read_bytes()[1:])
+    _assert_refused(command(*STATUS, "--runs-dir", tmp_path), path, "is damaged; delete it")
 
 
 def test_what_is_measured_already_is_not_measured_again(command):

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.models import resnet18
 
-from resnet_study.checkpoints import Checkpoint
+from resnet_study.checkpoints import Checkpoint, read_checkpoint
 from resnet_study.diagnostics import landscape
 from resnet_study.diagnostics.inspection import calibrate
 from resnet_study.diagnostics.landscape import draw_direction, evaluate_landscape
@@ -232,6 +232,33 @@ def test_a_damaged_file_and_one_of_a_training_are_refused(model, batch, tmp_path
         evaluate_landscape(model, *batch, **options)
     Checkpoint(path, {"configuration": {}}).save({"step": 3})
     with pytest.raises(InputError, match="has another model"):
+        evaluate_landscape(model, *batch, **options)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda state: state.clear(),
+        lambda state: state.pop("scores"),
+        lambda state: state.update(scores=None),
+        lambda state: state.update(scores=state["scores"][:1]),
+        lambda state: state.update(scores=state["scores"].int()),
+        lambda state: state["directions"].pop(),
+        lambda state: state["directions"][0].popitem(),
+        lambda state: state["directions"][0].update(dict.fromkeys(state["directions"][0], 1)),
+        lambda state: state["directions"][0].update(
+            {name: torch.ones(1) for name in state["directions"][0]}
+        ),
+    ],
+)
+def test_a_state_of_no_landscape_is_damaged(model, batch, tmp_path, change):
+    path = tmp_path / "file"
+    options = {"seed": 0, "a": STEPS, "path": path}
+    evaluate_landscape(model, *batch, **options)
+    identity, state = read_checkpoint(path)
+    change(state)
+    Checkpoint(path, identity).save(state)
+    with pytest.raises(InputError, match=f"{path} is damaged; delete it"):
         evaluate_landscape(model, *batch, **options)
 
 

@@ -14,6 +14,8 @@ AGAIN = [option for option in BOOK_OPTIONS if option != "--all"]
 
 def test_a_change_reaches_other_pages_and_a_fault_stays_one(tmp_path):
     folder = small_book(tmp_path / "book")
+    for link in (".#first.md", "lost.md", "_static/.#runs.js", "_static/lost.svg"):
+        (folder / "book" / link).symlink_to("someone@somewhere.12345")  # an editor's lock, or lost
     first = folder / "_build" / "html" / "book" / "first.html"
     notebook = folder / "notebooks" / "second.ipynb"
     status, said = build_book(folder, AGAIN)
@@ -82,6 +84,9 @@ def test_all_pages_are_read_again_when_a_record_or_the_library_changed(changed, 
     app.srcdir = tmp_path
     (tmp_path / "book" / "_templates").mkdir(parents=True)
     assert rebuilding.read_again(app, env, set(), set(), set()) == ["one", "three", "two"]
+    assert rebuilding.read_again(app, env, set(), set(), set()) == []
+    (tmp_path / "book" / "_templates" / ".runs.html.swp").write_text("An editor's copy")
+    (tmp_path / "book" / "_templates" / ".#runs.html").symlink_to("someone@somewhere.12345")
     assert rebuilding.read_again(app, env, set(), set(), set()) == []
     (tmp_path / "book" / "_templates" / "runs.html").write_text("A table")
     assert rebuilding.read_again(app, env, set(), set(), set()) == ["one", "three", "two"]

@@ -67,6 +67,7 @@ def test_a_row_says_what_its_record_says(rows):
         "training, %": f"{final['training_error']:.2f}",
         "training, clean, %": f"{final['clean_training_error']:.2f}",
         "validation, %": f"{final['validation_error']:.2f}",
+        "validation, ten crops, %": "",
         "minutes": f"{record['seconds'] / 60:.2f}",
         "device": record["provenance"]["device"]["name"],
         "images/s": f"{record['images_per_second']:.0f}",

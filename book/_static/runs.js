@@ -203,7 +203,8 @@
     history.replaceState(null, "", `#${[...chosen].join(",")}`);
   };
   const showAddressed = () => {
-    const names = decodeURIComponent(location.hash.slice(1)).split(",").filter((name) => name in CURVES);
+    const asked = decodeURIComponent(location.hash.slice(1)).split(",");
+    const names = asked.filter((name) => Object.hasOwn(CURVES, name));
     if (names.length === 0) return;
     box.value = "";
     menus.forEach((menu) => (menu.value = ""));

@@ -100,7 +100,12 @@ def evaluate_landscape(
         "coordinates": points,
     }
     checkpoint = Checkpoint(path, identity, seconds)
-    state = checkpoint.load() or _begin(model, seed, len(points))
+    state, start = checkpoint.load(), _begin(model, seed, len(points))
+    if state is None:
+        state = start
+    else:
+        with checkpoint.fitting():
+            _require_like(state, start)
     # The fastest layout on a CPU; and one for all, since the layout decides the last bits.
     moved = copy.deepcopy(model).to(memory_format=torch.channels_last)
     missing = state["scores"].isnan().any(dim=1).nonzero().flatten().tolist()
@@ -137,6 +142,18 @@ def _begin(model: nn.Module, seed: int, points: int) -> dict:
         "directions": [draw_direction(model, generator) for _ in range(2)],
         "scores": torch.full((points, 2), math.nan, dtype=torch.float64),
     }
+
+
+def _require_like(state: dict, start: dict) -> None:
+    """Raise ValueError or the like unless ``state`` has the names, types and shapes of the start.
+
+    Not its directions to the bit: another processor may round them otherwise.
+    """
+    pairs = [(state["scores"], start["scores"])]
+    for found, drawn in zip(state["directions"], start["directions"], strict=True):
+        pairs += [(found[name], part) for name, part in drawn.items()]
+    if any((a.shape, a.dtype) != (b.shape, b.dtype) for a, b in pairs):
+        raise ValueError("directions or scores of another landscape")
 
 
 @torch.no_grad()
