@@ -16,7 +16,7 @@ MADE_OF = ("book/_static", "book/_templates")  # what pages are made of, apart f
 def _others(app) -> dict[Path, tuple[int, int]]:
     """Time and size of the files besides the sources that pages are made of."""
     folders = [paths.ROOT / "resnet_study", *(Path(app.srcdir) / name for name in MADE_OF)]
-    folders += [paths.RUNS, paths.MEASUREMENTS, paths.BENCHMARKS, paths.PAPER]
+    folders += [paths.RUNS, paths.MEASUREMENTS, paths.BENCHMARKS, paths.PAPER, paths.LITERATURE]
     files = (path for folder in folders for path in folder.rglob("*.*"))
     return {
         path: (path.stat().st_mtime_ns, path.stat().st_size)
