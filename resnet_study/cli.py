@@ -1,7 +1,7 @@
 """The command ``resnet-study``. A mistake gets one line on standard error and exit status 2.
 
 What is not finished, because its time was over, has exit status ``UNFINISHED``: the same command
-goes on. A signal saves what is under way, and ends it with 128 and its number.
+goes on. Where one of several runs failed it is 1. A signal saves what is under way, and ends it with 128 and its number.
 """
 
 import contextlib
@@ -137,6 +137,8 @@ def run(
         )
         left = train_missing(runs, place, click.echo)
         click.echo(f"{len(runs) - len(left)} of {len(runs)} runs are recorded in {runs_dir}")
+        if "failed" in left.values():
+            raise click.exceptions.Exit(1)
         if left:
             raise click.exceptions.Exit(UNFINISHED)
 

@@ -6,13 +6,13 @@ is locked while it is trained.
 """
 
 import json
-import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from resnet_study.training import choose_device
 
 Say = Callable[[str], None]
 LAST_START = 30  # seconds before the end of a time budget at which no run is started any more
+LOGS = "logs"  # the folder of executed notebooks, in that of the records
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,6 @@ class Place:
 
     runs_dir: Path = paths.RUNS
     data_dir: Path = paths.DOWNLOADS
-    logs: Path = paths.BUILD / "logs"
     device: str = "auto"
     jobs: int = 1
     deadline: float | None = None
@@ -50,6 +50,11 @@ class Place:
     def __post_init__(self):
         require_at_least("jobs", self.jobs, 1)
         require_at_least("checkpoint_seconds", self.checkpoint_seconds, 0)
+
+    @property
+    def logs(self) -> Path:
+        """Where executed notebooks lie: with the records, since a checkout may be read-only."""
+        return Path(self.runs_dir) / LOGS
 
     @property
     def too_late(self) -> bool:
@@ -77,31 +82,72 @@ def parse_duration(text: str) -> float:
     return 3600 * hours + 60 * minutes + seconds
 
 
-def run_notebook(notebook: str, output: Path, parameters: dict[str, object]) -> None:
-    """Execute one of our notebooks in a process of its own, on one thread.
+class Executions:
+    """Notebooks being executed, each in a process of its own; as a context, they end with it.
+
+    Each saves what it trains before it ends.
+    """
+
+    def __init__(self):
+        self.over = False
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen] = set()
+
+    def __enter__(self) -> "Executions":
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        with self._lock:
+            self.over = True
+            for process in self._running:
+                process.terminate()
+        for process in tuple(self._running):
+            process.wait()
+
+    def run(self, notebook: str, output: Path, parameters: dict[str, object]) -> None:
+        """Execute one of our notebooks, on one thread.
+
+        Raises:
+            InputError: if it fails, with the last line it said.
+        """
+        require_writable(output.parent)
+        source = paths.NOTEBOOKS / f"{notebook}.ipynb"
+        given = json.dumps(parameters, default=str)  # paths are texts
+        command = [sys.executable, "-m", "resnet_study.notebooks", source, output, given]
+        process = self._start(command)
+        _, said = process.communicate()
+        with self._lock:
+            self._running.discard(process)
+        if process.returncode:
+            lines = said.strip().splitlines() or ["it said nothing"]
+            raise InputError(f"{source.name} failed, see {output}: {lines[-1]}")
+
+    def _start(self, command: list[object]) -> subprocess.Popen:
+        with self._lock:
+            if self.over:
+                raise InputError("not started: it is over")
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                errors="replace",
+                env=environment() | {"OMP_NUM_THREADS": "1"},
+                start_new_session=True,  # Ctrl-C reaches us alone; we end them, once
+            )
+            self._running.add(process)
+        return process
+
+
+def _train(run: Run, place: Place, executions: Executions) -> str:
+    """Train one run; returns its state afterwards, or ``busy`` if another queue has it.
 
     Raises:
-        InputError: if it fails, with the last line it said.
+        InputError: if it fails.
     """
-    require_writable(output.parent)
-    source = paths.NOTEBOOKS / f"{notebook}.ipynb"
-    given = json.dumps(parameters, default=str)  # paths are texts
-    done = subprocess.run(
-        [sys.executable, "-m", "resnet_study.notebooks", source, output, given],
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        env=environment() | {"OMP_NUM_THREADS": "1"},
-    )
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["it said nothing"]
-        raise InputError(f"{source.name} failed, see {output}: {lines[-1]}")
-
-
-def _train(run: Run, place: Place) -> str:
-    """Train one run; returns its state afterwards, or ``busy`` if another queue has it."""
     require_writable(run.record_path(place.runs_dir).parent)
-    if _is_busy(run, place):
+    if _is_busy(run, place, executions):
         return "busy"
     if run.state(place.runs_dir) == "recorded" or place.too_late:
         return run.state(place.runs_dir)
@@ -119,59 +165,65 @@ def _train(run: Run, place: Place) -> str:
     if place.deadline is not None:
         parameters["deadline"] = place.deadline
     try:
-        run_notebook("train", place.logs / run.recipe.name / f"{run.name}.ipynb", parameters)
+        log = place.logs / run.recipe.name / f"{run.name}.ipynb"
+        executions.run("train", log, parameters)
     except InputError:
-        if _is_busy(run, place):  # another queue was faster by a moment
+        if _is_busy(run, place, executions):  # another queue was faster by a moment
             return "busy"
         raise
     return run.state(place.runs_dir)
 
 
-def _is_busy(run: Run, place: Place) -> bool:
+def _is_busy(run: Run, place: Place, executions: Executions) -> bool:
     """Whether another process trains ``run``, after waiting for it if the place says so."""
     lock = run.lock_path(place.runs_dir)
-    if not lock.exists():
-        return False
-    try:
-        with FileLock(lock, timeout=-1 if place.wait_for_others else 0):
-            return False
-    except Timeout:
-        return True
+    while lock.exists():
+        try:
+            with FileLock(lock, timeout=1 if place.wait_for_others else 0):
+                return False
+        except Timeout:
+            if executions.over or not place.wait_for_others:
+                return True
+    return False
 
 
-def train_missing(runs: Iterable[Run], place: Place, say: Say) -> list[Run]:
-    """Train the runs that are not recorded, in their order; returns those that still are not.
+def train_missing(runs: Iterable[Run], place: Place, say: Say) -> dict[Run, str]:
+    """Train the runs that are not recorded, in their order, and say what came of each.
 
-    Raises:
-        InputError: if one fails; those that run then are finished, and kept.
+    Returns those that still are not, each with its state: ``busy``, ``failed``, or one of
+    :meth:`~resnet_study.runs.Run.state`. One that fails does not keep the others from training; a
+    signal ends all that are under way, saved.
     """
     paths.require_checkout("an experiment, which the notebook train trains,")
     runs = list(runs)
     missing = [run for run in runs if run.state(place.runs_dir) != "recorded"]
     say(f"training {len(missing)} of {len(runs)} runs, {place.jobs} at a time")
-    clock = time.time()
-    with ThreadPoolExecutor(place.jobs) as pool:
-        futures = {pool.submit(_train, run, place): run for run in missing}
-        try:
-            for done, future in enumerate(as_completed(futures), start=1):
-                left = (time.time() - clock) / done * (len(missing) - done)
-                run, state = futures[future], future.result()
-                say(
-                    f"  {done:2}/{len(missing)}  {run.name:22} {_outcome(run, place, state):24}"
-                    + (f"  {_minutes(left)} to go" if done < len(missing) else "")
-                )
-        finally:
-            pool.shutdown(cancel_futures=True)
-    return [run for run in missing if run.state(place.runs_dir) != "recorded"]
+    clock, states = time.monotonic(), {}
+    with ThreadPoolExecutor(place.jobs) as pool, Executions() as executions:
+        futures = {pool.submit(_train, run, place, executions): run for run in missing}
+        for done, future in enumerate(as_completed(futures), start=1):
+            left = (time.monotonic() - clock) / done * (len(missing) - done)
+            run = futures[future]
+            states[run], told = _outcome(run, place, future)
+            say(
+                f"  {done:2}/{len(missing)}  {run.name:22} {told:24}"
+                + (f"  {_minutes(left)} to go" if done < len(missing) else "")
+            )
+    return {run: state for run, state in states.items() if state != "recorded"}
 
 
-def _outcome(run: Run, place: Place, state: str) -> str:
-    if state != "recorded":
-        return state
-    record = read_record(run.record_path(place.runs_dir))
+def _outcome(run: Run, place: Place, future: Future) -> tuple[str, str]:
+    """The state of a run after its training, and what there is to say of it."""
+    try:
+        state = future.result()
+        if state != "recorded":
+            return state, state
+        record = read_record(run.record_path(place.runs_dir))
+    except InputError as error:
+        return "failed", f"failed: {error}"
     if record["diverged_at"] is not None:
-        return f"diverged by {record['diverged_at']}"
-    return f"training error {record['final']['training_error']:5.1f} %"
+        return state, f"diverged by {record['diverged_at']}"
+    return state, f"training error {record['final']['training_error']:5.1f} %"
 
 
 def _minutes(seconds: float) -> str:

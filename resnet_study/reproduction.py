@@ -20,12 +20,11 @@ from resnet_study.errors import InputError
 from resnet_study.experiments import EXPERIMENTS, parse_seeds
 from resnet_study.files import require_writable
 from resnet_study.provenance import code_fingerprint
-from resnet_study.queue import Place, Say, run_notebook, train_missing
+from resnet_study.queue import Executions, Place, Say, train_missing
 from resnet_study.records import load_curves, load_runs, read_record
 from resnet_study.runs import Run
 
 RECORDS = paths.REPRODUCTION / "runs"
-LOGS = paths.REPRODUCTION / "logs"
 SITE = paths.REPRODUCTION / "site"
 EXPERIMENT = EXPERIMENTS["reproduction"]
 BOOK_OPTIONS = ("--all", "-n", "-W", "--keep-going")  # a warning is a fault: a broken link, say
@@ -72,7 +71,8 @@ def render_book(seeds: str) -> None:
     )
     for name in FIGURES:
         output = SITE / "notebooks" / f"{name}.ipynb"
-        run_notebook(name, output, {"runs_dir": RECORDS, "seeds": seeds})
+        with Executions() as executions:
+            executions.run(name, output, {"runs_dir": RECORDS, "seeds": seeds})
         hide_injected_parameters(output)
     command = [Path(sys.executable).with_name("jupyter-book"), "build", *BOOK_OPTIONS]
     built = subprocess.run(
@@ -98,11 +98,12 @@ def reproduce(seeds: str, jobs: int, say: Say = print) -> bool:
         InputError: if a step fails.
     """
     runs = EXPERIMENT.runs(seeds=parse_seeds(seeds))
-    place = Place(runs_dir=RECORDS, logs=LOGS, device="cpu", jobs=jobs, wait_for_others=True)
+    place = Place(runs_dir=RECORDS, device="cpu", jobs=jobs, wait_for_others=True)
     require_writable(paths.REPRODUCTION)
     with FileLock(paths.REPRODUCTION / "lock"):  # wait until no other reproduction is at work
         forget_other_code(runs)
-        train_missing(runs, place, say)
+        if left := train_missing(runs, place, say):
+            raise InputError(f"{len(left)} of {len(runs)} runs are not recorded; see above")
         say("executing the figure notebooks and rendering the book")
         render_book(seeds)
     ours, theirs = EXPERIMENT.records(), EXPERIMENT.records(RECORDS, seeds=parse_seeds(seeds))

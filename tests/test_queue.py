@@ -1,5 +1,8 @@
 import json
+import os
+import signal
 import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -11,7 +14,7 @@ from resnet_study import paths
 from resnet_study.errors import InputError
 from resnet_study.experiments import EXPERIMENTS
 from resnet_study.highway import Gates
-from resnet_study.queue import Place, parse_duration, train_missing
+from resnet_study.queue import Executions, Place, parse_duration, train_missing
 from resnet_study.recipes import get_recipe
 from resnet_study.records import find_records, read_record
 from resnet_study.runs import Run, perform
@@ -21,7 +24,7 @@ RUNS = EXPERIMENTS["fig2"].runs(seeds=(0, 1), epochs=1, width=1)
 
 @pytest.fixture
 def place(tmp_path):
-    return Place(tmp_path / "runs", tmp_path / "data", tmp_path / "logs", device="cpu")
+    return Place(tmp_path / "runs", tmp_path / "data", device="cpu")
 
 
 @pytest.fixture
@@ -29,21 +32,15 @@ def trained(monkeypatch):
     """Names of the runs trained; training is stood in for, in this process."""
     names, lock = [], threading.Lock()
 
-    def papermill(command, **options):
-        words = list(map(str, command))
-        if "resnet_study.notebooks" not in words:  # git is asked for the commit
-            return real(command, **options)
-        given = json.loads(words[-1])
+    def execute(executions, notebook, output, given):
         known = {(run.family, run.depth, run.seed): run for run in RUNS}
         run = known[given["family"], given["depth"], given["seed"]]
         assert (given["epochs"], given["width"]) == (1, 1)  # what departs from the recipe
         with lock:  # torch's random state is one for the process
             names.append(run.name)
             perform(run, device=given["device"], runs_dir=given["runs_dir"])
-        return subprocess.CompletedProcess(words, 0, "", "")
 
-    real = subprocess.run
-    monkeypatch.setattr(subprocess, "run", papermill)
+    monkeypatch.setattr(Executions, "run", execute)
     return names
 
 
@@ -72,7 +69,7 @@ def test_what_is_missing_is_trained_and_nothing_else(place, trained, jobs):
     place = replace(place, jobs=jobs)
     perform(RUNS[2], device="cpu", runs_dir=place.runs_dir)
     said = []
-    assert train_missing(RUNS, place, said.append) == []
+    assert train_missing(RUNS, place, said.append) == {}
     assert sorted(trained) == sorted(run.name for run in RUNS if run != RUNS[2])
     assert {run.state(place.runs_dir) for run in RUNS} == {"recorded"}
     assert len(said) == 1 + 7
@@ -89,7 +86,7 @@ def test_one_job_at_a_time_trains_in_the_order_given(place, trained):
 
 def test_nothing_is_started_when_time_is_up(place, trained):
     place = replace(place, deadline=time.time() + 1)
-    assert train_missing(RUNS, place, lambda text: None) == RUNS
+    assert list(train_missing(RUNS, place, lambda text: None)) == RUNS
     assert trained == []
 
 
@@ -98,7 +95,7 @@ def test_a_run_that_another_queue_trains_is_left_to_it(place, trained):
     busy.parent.mkdir(parents=True)
     with FileLock(busy.with_name(f".{RUNS[0].name}.lock")):
         said = []
-        assert train_missing(RUNS[:2], place, said.append) == [RUNS[0]]
+        assert train_missing(RUNS[:2], place, said.append) == {RUNS[0]: "busy"}
     assert trained == [RUNS[1].name]
     assert any(RUNS[0].name in line and "busy" in line for line in said)
 
@@ -107,7 +104,7 @@ def test_a_run_through_the_notebook_leaves_a_record_and_a_log(place, monkeypatch
     monkeypatch.chdir(paths.ROOT / "resnet_study")  # which has a queue.py
     (run,) = EXPERIMENTS["fig2"].runs(seeds=(3,), epochs=1, width=2)[:1]
     before = {path: path.read_bytes() for path in paths.NOTEBOOKS.iterdir() if path.is_file()}
-    assert train_missing([run], place, lambda text: None) == []
+    assert train_missing([run], place, print) == {}
     assert read_record(run.record_path(place.runs_dir))["config"] == run.config
     assert len(find_records(place.runs_dir)) == 1
     assert len(list(place.logs.rglob("*.ipynb"))) == 1
@@ -118,16 +115,54 @@ def test_a_highway_run_reaches_the_notebook_with_all_that_it_is(place):
     recipe = get_recipe("digits", epochs=1, width=8, fraction=0.5)
     gates = Gates(kernel=1, bias=-3, normalised=True, relu="inside")
     run = Run(recipe, "highway", 8, seed=1, gates=gates, match="multiply_adds")
-    assert train_missing([run], place, lambda text: None) == []
+    assert train_missing([run], place, print) == {}
     assert read_record(run.record_path(place.runs_dir))["config"] == run.config
 
 
-def test_a_training_that_fails_is_told_in_one_line_naming_its_log(place, monkeypatch):
-    def fail(command, **options):
-        return subprocess.CompletedProcess(command, 1, "", "Traceback …\n  a line\nOSError: full\n")
+def test_a_training_that_fails_is_told_in_one_line_and_the_others_go_on(place):
+    data = place.data_dir  # where no data set is, and none can be made
+    data.write_text("a file")
+    one, other = (
+        EXPERIMENTS["fig2"].runs(recipe, (0,), epochs=1, width=1)[0]
+        for recipe in ("cifar10", "digits")
+    )
+    said = []
+    assert train_missing([one, other], place, said.append) == {one: "failed"}
+    (line,) = (line for line in said if "failed" in line)
+    assert "\n" not in line
+    assert f"train.ipynb failed, see {place.logs}" in line
+    assert str(data) in line
+    assert other.state(place.runs_dir) == "recorded"
 
-    monkeypatch.setattr(subprocess, "run", fail)
-    with pytest.raises(InputError, match="OSError: full$") as failure:
-        train_missing(RUNS[:1], place, lambda text: None)
-    assert "\n" not in str(failure.value)
-    assert str(place.logs) in str(failure.value)
+
+def processes_that_name(text):
+    """Ids of running processes in whose command line ``text`` stands."""
+    listed = subprocess.run(["pgrep", "-f", text], capture_output=True, text=True).stdout
+    return {int(word) for word in listed.split()}
+
+
+def until(holds, seconds=60):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGKILL])
+def test_a_queue_that_is_ended_ends_its_trainings_saved(tmp_path, number):
+    place = Place(tmp_path / "runs")
+    command = [sys.executable, "-m", "resnet_study", "run", "--experiment", "fig2"]
+    command += ["--recipe", "digits", "--seeds", "0", "--jobs", "1", "--width", "1"]
+    command += ["--epochs", "100000", "--device", "cpu", "--runs-dir", place.runs_dir]
+    queue = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    locks = place.runs_dir / "digits"
+    until(lambda: list(locks.glob(".*.lock")))  # a training has begun
+    time.sleep(2)
+    os.kill(queue.pid, number)
+    said = queue.communicate()[1]
+    until(lambda: not processes_that_name(str(tmp_path)))
+    assert list(locks.glob("*.checkpoint"))
+    if number != signal.SIGKILL:
+        assert queue.returncode == 128 + number
+        assert said.startswith(f"resnet-study: stopped by {signal.Signals(number).name}; ")
+        assert said.count("\n") == 1
