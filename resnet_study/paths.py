@@ -17,6 +17,7 @@ MEASUREMENTS = ROOT / "data" / "measurements"  # committed tables of what is ins
 BENCHMARKS = ROOT / "data" / "benchmarks"  # committed results of benchmarks/
 EXECUTIONS = ROOT / "data" / "executions.json"  # committed log of the notebooks' executions
 PAPER = ROOT / "data" / "paper"  # curves of He et al. 2015
+LITERATURE = ROOT / "data" / "literature"  # published trainings
 DOWNLOADS = ROOT / "data" / "downloads"  # data sets fetched by torchvision; not committed
 BUILD = ROOT / "_build"  # the rendered book; not committed
 REPRODUCTION = BUILD / "reproduction"  # what ``make reproduce`` trains, executes and reports

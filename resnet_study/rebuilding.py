@@ -19,7 +19,7 @@ def _others(app) -> dict[Path, tuple[int, int]]:
     Hidden ones make none; they are editors' locks, which are links to nowhere, and copies.
     """
     folders = [paths.ROOT / "resnet_study", *(Path(app.srcdir) / name for name in MADE_OF)]
-    folders += [paths.RUNS, paths.MEASUREMENTS, paths.BENCHMARKS, paths.PAPER]
+    folders += [paths.RUNS, paths.MEASUREMENTS, paths.BENCHMARKS, paths.PAPER, paths.LITERATURE]
     files = ((folder, path) for folder in folders for path in folder.rglob("*.*"))
     return {
         path: (path.stat().st_mtime_ns, path.stat().st_size)

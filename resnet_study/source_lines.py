@@ -31,6 +31,10 @@ LOG = logging.getLogger(__name__)
 CELLS = "cells"  # key of a page's code cells in its metadata
 DOWNLOADS = "downloads"  # folder of the site
 FEW = 3  # commits that a line names; more are counted
+OTHERS = {  # folders of what others measured, in words
+    "data/paper": "curves of the paper",
+    "data/literature": "published trainings",
+}
 
 
 @dataclass
@@ -302,8 +306,8 @@ def called(folder: str, names: list[str]) -> str:
     """``20 records of digits``: what files of a folder are, in words."""
     parent, recipe = posixpath.split(folder)
     several = "" if len(names) == 1 else "s"
-    if folder == "data/paper":
-        return "curves of the paper"
+    if folder in OTHERS:
+        return OTHERS[folder]
     if parent == "data":
         return f"{len(names)} {recipe.removesuffix('s')}{several}"
     where = "" if parent == "data/runs" else f" in {parent}"
@@ -330,7 +334,7 @@ def _execution(docname: str) -> str:
 
 
 def redo(files: dict[str, list[str]]) -> Iterator[str]:
-    """The commands that make ``files`` again, names by folder; the paper's curves have none."""
+    """The commands that make ``files`` again, names by folder; what others measured has none."""
     if any(folder.startswith("_build/reproduction/") for folder in files):
         yield "make reproduce"
     for folder, names in files.items():

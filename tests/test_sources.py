@@ -122,7 +122,7 @@ def test_the_checksum_is_that_of_the_seals_in_any_order(tiny_record, tmp_path):
 # The commands that make the files again
 
 
-def test_every_committed_file_but_the_papers_has_a_command():
+def test_every_committed_file_but_those_of_others_has_a_command():
     by_folder = {}
     for path in [*find_records(), *paths.MEASUREMENTS.glob("*.json"), *find_results()]:
         folder = path.parent.relative_to(paths.ROOT).as_posix()
@@ -131,7 +131,9 @@ def test_every_committed_file_but_the_papers_has_a_command():
         commands = list(source_lines.redo({folder: names}))
         made = set().union(*map(_made_by, commands))
         assert set(names) <= made, folder
-    assert list(source_lines.redo({"data/paper": [CURVES.name]})) == []
+    for folder in source_lines.OTHERS:
+        names = [path.name for path in (paths.ROOT / folder).glob("*.csv")]
+        assert names and list(source_lines.redo({folder: names})) == []
 
 
 def _made_by(command):
