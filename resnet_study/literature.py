@@ -98,7 +98,7 @@ def pairs(table: pd.DataFrame, net: dict, reference: dict) -> pd.DataFrame:
     difference from below; references are those whose error is told.
 
     Returns:
-        One row a comparison: the columns of ``COMPARABLE``, the net, its reference, their errors
+        A table of one row a comparison, with the columns of ``COMPARABLE``, the net, its reference, their errors
         in percent, ``difference``, the net's error minus the reference's in points, and ``bound``,
         whether it is only known to be more.
 

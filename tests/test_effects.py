@@ -176,6 +176,8 @@ def test_identical_curves_are_counted_among_shared_runs():
     )
     assert nearly != 0.5
     assert identical_curves(ours, theirs) == (1, 3)
+    newer = theirs.assign(clean_training_error=1.0)  # which our older records do not have
+    assert identical_curves(ours, newer) == (1, 3)
 
 
 # Highway nets against residual ones. Rows are (family, depth, error) and what departs from the

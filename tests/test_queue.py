@@ -152,14 +152,16 @@ def test_a_queue_that_is_ended_ends_its_trainings_saved(tmp_path, number):
     command = [sys.executable, "-m", "resnet_study", "run", "--experiment", "fig2"]
     command += ["--recipe", "digits", "--seeds", "0", "--jobs", "1", "--width", "1"]
     command += ["--epochs", "100000", "--device", "cpu", "--runs-dir", place.runs_dir]
+    command += ["--checkpoint-seconds", "5"]
     queue = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    locks = place.runs_dir / "digits"
-    until(lambda: list(locks.glob(".*.lock")))  # a training has begun
-    time.sleep(2)
+    until(lambda: list(place.runs_dir.glob("digits/*.checkpoint")))
+    time.sleep(1)  # of steps that are not saved yet
+    moment = time.time()
     os.kill(queue.pid, number)
     said = queue.communicate()[1]
     until(lambda: not processes_that_name(str(tmp_path)))
-    assert list(locks.glob("*.checkpoint"))
+    (checkpoint,) = place.runs_dir.glob("digits/*.checkpoint")
+    assert checkpoint.stat().st_mtime > moment
     if number != signal.SIGKILL:
         assert queue.returncode == 128 + number
         assert said.startswith(f"resnet-study: stopped by {signal.Signals(number).name}; ")

@@ -1,4 +1,3 @@
-import json
 import re
 import subprocess
 import threading
@@ -12,10 +11,10 @@ from resnet_study.checkpoints import Checkpoint
 from resnet_study.errors import InputError
 from resnet_study.experiments import EXPERIMENTS
 from resnet_study.provenance import code_fingerprint
+from resnet_study.queue import Executions
 from resnet_study.records import find_records, read_record, write_record
 
 EXPERIMENT = EXPERIMENTS["reproduction"]
-REAL_RUN = subprocess.run
 
 
 def _content(path):
@@ -30,7 +29,7 @@ def _records_of(run, **changes):
     return {**content, "config": run.config, "provenance": provenance, **changes}
 
 
-class Papermill:
+class Trainings:
     """Stands in for the processes that train: writes our own results, and counts."""
 
     def __init__(self, records):
@@ -40,26 +39,18 @@ class Papermill:
         self.fail_at = None  # which call fails, from 1
         self.lock = threading.Lock()
 
-    def __call__(self, command, *arguments, **options):
-        words = list(map(str, command))
-        if "resnet_study.notebooks" not in words:
-            return REAL_RUN(command, *arguments, **options)
-        given = json.loads(words[-1])
+    def train(self, notebook, output, given):
+        assert notebook == "train"
         assert Path(given["runs_dir"]) == self.records
         assert given["device"] == "cpu"
-        assert options["env"]["OMP_NUM_THREADS"] == "1"
         with self.lock:
             name = f"{given['family']}-{given['depth']}-seed-{given['seed']}"
             self.trained.append(name)
             if len(self.trained) == self.fail_at:
-                error = "Traceback …\n  a line\nValueError: no space left"
-                if options.get("check"):
-                    raise subprocess.CalledProcessError(1, words, stderr=error)
-                return subprocess.CompletedProcess(words, 1, "", error)
+                raise InputError("ValueError: no space left")
         (run,) = [run for run in EXPERIMENT.runs() if run.name == name]
         content = self.results.get(name) or _records_of(run)
         write_record(run.record_path(self.records), content)
-        return subprocess.CompletedProcess(words, 0, "", "")
 
 
 @pytest.fixture
@@ -67,7 +58,7 @@ def folder(tmp_path, monkeypatch):
     """A reproduction below ``tmp_path`` instead of the checkout's ``_build``."""
     folder = tmp_path / "reproduction"
     monkeypatch.setattr(paths, "REPRODUCTION", folder)
-    for name in ("RECORDS", "LOGS", "SITE"):
+    for name in ("RECORDS", "SITE"):
         before = getattr(reproduction, name)
         part = {"RECORDS": "runs"}.get(name, name.lower())
         monkeypatch.setattr(reproduction, name, folder / part)
@@ -77,8 +68,8 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def trainings(folder, monkeypatch):
-    stub = Papermill(folder / "runs")
-    monkeypatch.setattr(subprocess, "run", stub)
+    stub = Trainings(folder / "runs")
+    monkeypatch.setattr(Executions, "run", lambda self, *arguments: stub.train(*arguments))
     return stub
 
 
@@ -168,11 +159,13 @@ def test_a_checkpoint_of_other_code_does_not_stand_in_the_way(folder, trainings,
 
 def test_a_training_that_fails_is_told_in_one_line_and_the_rest_is_kept(folder, trainings, no_book):
     trainings.fail_at = 3
-    with pytest.raises(InputError, match="ValueError: no space left") as failure:
-        _reproduce(jobs=1)
-    assert "\n" not in str(failure.value)
+    said = []
+    with pytest.raises(InputError, match="1 of 6 runs are not recorded"):
+        reproduction.reproduce("0", 1, said.append)
+    (told,) = (line for line in said if "ValueError: no space left" in line)
+    assert "\n" not in told
     kept = _records(folder)
-    assert 2 <= len(kept) <= 3
+    assert len(kept) == 5
     started = list(trainings.trained)
 
     _reproduce(jobs=1)  # and the next call goes on from there
