@@ -98,9 +98,9 @@ def pairs(table: pd.DataFrame, net: dict, reference: dict) -> pd.DataFrame:
     difference from below; references are those whose error is told.
 
     Returns:
-        A table of one row a comparison, with the columns of ``COMPARABLE``, the net, its reference, their errors
-        in percent, ``difference``, the net's error minus the reference's in points, and ``bound``,
-        whether it is only known to be more.
+        A table of one row a comparison, with the columns of ``COMPARABLE``, the net, its
+        reference, their errors in percent, ``difference``, the net's error minus the reference's
+        in points, and ``bound``, whether it is only known to be more.
 
     Raises:
         InputError: if a setting has several references.

@@ -253,5 +253,7 @@ def test_a_book_that_does_not_build_is_told(folder, monkeypatch):
 
     folder.mkdir()
     monkeypatch.setattr(subprocess, "run", fail)
+    monkeypatch.setattr(Executions, "run", lambda *arguments: None)
+    monkeypatch.setattr(reproduction, "hide_injected_parameters", lambda notebook: None)
     with pytest.raises(InputError, match="the book does not build"):
         reproduction.render_book("0")
