@@ -5,6 +5,7 @@ that it leaves an executed notebook as its log. Several queues may work on one f
 is locked while it is trained.
 """
 
+import importlib.util
 import json
 import re
 import subprocess
@@ -20,9 +21,9 @@ from filelock import FileLock, Timeout
 from joblib import cpu_count
 
 from resnet_study import paths
+from resnet_study.environment import environment
 from resnet_study.errors import InputError, require_at_least
 from resnet_study.files import require_writable
-from resnet_study.kernels import environment
 from resnet_study.records import read_record
 from resnet_study.runs import Run
 from resnet_study.training import choose_device
@@ -193,8 +194,13 @@ def train_missing(runs: Iterable[Run], place: Place, say: Say) -> dict[Run, str]
     Returns those that still are not, each with its state: ``busy``, ``failed``, or one of
     :meth:`~resnet_study.runs.Run.state`. One that fails does not keep the others from training; a
     signal ends all that are under way, saved.
+
+    Raises:
+        InputError: where there is no notebook to train with, or nothing to execute it.
     """
     paths.require_checkout("an experiment, which the notebook train trains,")
+    if importlib.util.find_spec("papermill") is None:
+        raise InputError("papermill is missing; accepted: pip install 'resnet-study[book]'")
     runs = list(runs)
     missing = [run for run in runs if run.state(place.runs_dir) != "recorded"]
     say(f"training {len(missing)} of {len(runs)} runs, {place.jobs} at a time")

@@ -12,8 +12,8 @@ import nbformat
 import pytest
 
 from resnet_study import paths
+from resnet_study.environment import FOREIGN, environment
 from resnet_study.errors import InputError
-from resnet_study.kernels import FOREIGN, environment
 from resnet_study.notebooks import execute
 
 OUR_KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
