@@ -19,7 +19,7 @@ from resnet_study.blocks import NORMALISATIONS, SHORTCUTS
 from resnet_study.checkpoints import OutOfTime, share_done
 from resnet_study.distributed import AnotherProcessFailed, is_leader, processes, speaks
 from resnet_study.effects import FEWEST_SEEDS
-from resnet_study.errors import InputError
+from resnet_study.errors import InputError, require_at_least
 from resnet_study.executions import log_execution
 from resnet_study.experiments import EXPERIMENTS, get_experiment, parse_seeds
 from resnet_study.measurements import MEASUREMENTS, record_missing
@@ -112,6 +112,7 @@ def run(
         "epochs": epochs, "width": width, "batch": batch, "rate": rate, "fraction": fraction,
         "own_subset": own_subset, "precision": precision, "patience": patience,
     }  # fmt: skip
+    require_at_least("checkpoint_seconds", checkpoint_seconds, 0)
     given = {name: value for name, value in network.items() if value is not None}
     deadline = None if time_budget is None else time.time() + parse_duration(time_budget)
     if experiment and processes() > 1:
@@ -142,6 +143,12 @@ def run(
             raise click.exceptions.Exit(1)
         if left:
             raise click.exceptions.Exit(UNFINISHED)
+
+
+def _require_folder(runs_dir: Path) -> None:
+    """Raise :class:`InputError` unless records can lie in ``runs_dir``."""
+    if not runs_dir.is_dir():
+        raise InputError(f"records folder {runs_dir} is none; accepted: a folder that exists")
 
 
 def _say_aside(text: str) -> None:
@@ -219,6 +226,8 @@ def status(experiment, recipe, seeds, runs_dir):
 
     Of all experiments and measurements in short, or of EXPERIMENT run by run.
     """
+    if runs_dir.exists():  # before the first training it need not
+        _require_folder(runs_dir)
     chosen = [get_experiment(experiment)] if experiment else EXPERIMENTS.values()
     for each in chosen:
         for name in each.grids if recipe is None else [recipe]:
@@ -249,6 +258,7 @@ def status(experiment, recipe, seeds, runs_dir):
 @_RUNS_DIR
 def verdicts(runs_dir):
     """Say what the records say of each claim, and what would decide the undecided."""
+    _require_folder(runs_dir)
     for claim, findings in claims.examine(runs_dir).items():
         click.echo(f"{claim.number}  {claims.conclude(findings)}: {claim.text}")
         for finding in findings:

@@ -382,3 +382,17 @@ def test_a_terminal_that_lacks_letters_gets_question_marks():
     assert done.returncode == 0, done.stderr
     done = _python("list", capture_output=True, env=environment)
     assert done.returncode == 0 and "?" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["status", "verdicts"])
+def test_a_records_folder_that_is_a_file_is_refused(command, tmp_path, name):
+    place = tmp_path / "file"
+    place.write_text("")
+    status, _, said = command(name, "--runs-dir", place)
+    assert status == 2
+    assert "accepted: a folder that exists" in said
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan"])
+def test_seconds_between_checkpoints_are_checked_where_nothing_is_left_to_train(command, seconds):
+    assert command("run", "--checkpoint-seconds", seconds)[0] == 2
