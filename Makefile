@@ -31,7 +31,7 @@ book: setup  ## render the committed notebooks into _build/html, without trainin
 	@echo "the book: _build/html/index.html"
 
 pdf: book  ## print the whole book into _build/resnet-study.pdf; needs Chromium or Chrome
-	@$(BIN)/resnet-study pdf
+	@PYTHONPATH=book/_ext $(BIN)/python book/printing.py
 
 serve: setup  ## show the rendered book at http://localhost:8000 (PORT=8000)
 	@test -f _build/html/index.html || { echo "there is no book yet: make book" >&2; exit 1; }
@@ -65,7 +65,7 @@ notebooks: setup  ## execute the committed notebooks again, from the committed r
 	  $(BIN)/resnet-study execute notebooks/$$name.ipynb _build/executed/$$name.ipynb \
 	    --log data/executions.json && \
 	  mv _build/executed/$$name.ipynb notebooks/ || exit 1; done
-	@$(BIN)/resnet-study readme
+	@$(BIN)/python book/readme.py
 	@$(HOOKS) --files notebooks/* >/dev/null || $(HOOKS) --files notebooks/*
 
 benchmark: setup  ## compare the training loop with stock ones (DATA_DIR=: on pictures too)

@@ -12,7 +12,7 @@ from time import perf_counter
 import torch
 from torch import nn
 
-from resnet_study.models import count_multiply_adds, count_parameters
+from resnet_study.models.networks import count_multiply_adds, count_parameters
 
 DTYPES = {
     "float32": torch.float32,

@@ -17,10 +17,10 @@ from torch.utils.data import Dataset as IndexedDataset
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from resnet_study.augmentation import Augmentation, random_colour
-from resnet_study.data import Dataset, Images
-from resnet_study.recipes import Recipe
-from resnet_study.training import Training
+from resnet_study.data.augmentation import Augmentation, random_colour
+from resnet_study.data.datasets import Dataset, Images
+from resnet_study.training.loop import Training
+from resnet_study.training.recipes import Recipe
 
 WORKERS = len(os.sched_getaffinity(0))  # processes that prepare images for (a): one a core
 FROM_FILES = ("tiny-imagenet", "tiny-imagenet-20")  # data sets of picture files
@@ -163,7 +163,7 @@ def resident(model: nn.Module, data: Dataset, recipe: Recipe, data_dir: Path) ->
     return Loop(epoch, stock_learner(model, recipe, data.device))
 
 
-# (c) Ours: the batches of (b), and the step of resnet_study.training.
+# (c) Ours: the batches of (b), and the step of resnet_study.training.loop.
 
 
 def ours(model: nn.Module, data: Dataset, recipe: Recipe, data_dir: Path) -> Loop:

@@ -3,7 +3,7 @@
 (a) Stock: the loop that a user would take from torchvision's reference scripts, files and a
     DataLoader with a worker on each core. The digits have no files: tensors stand in for them.
 (b) The same with the data resident: decoded on the device, augmented by ours, a batch at a time.
-(c) Ours: ``resnet_study.training``.
+(c) Ours: ``resnet_study.training.loop``.
 
 The loops take turns, forwards and backwards, and the median over rounds counts. A round begins
 with steps that are not timed, so many that (a) has nothing left from before. Like all trainings
@@ -30,16 +30,17 @@ import torch
 from floor import Ceilings, count_bytes, count_flops, measure_ceilings, synchronise
 from loops import MAKERS, WORKERS, Loop
 
-from resnet_study import paths, provenance
-from resnet_study.benchmarks import LOOPS, result_path
-from resnet_study.data import Dataset, load_data
+from resnet_study import paths
+from resnet_study.data.datasets import Dataset, load_data
 from resnet_study.errors import InputError, require_at_least, require_one_of
 from resnet_study.files import require_writable
-from resnet_study.models import build_model
-from resnet_study.recipes import Recipe, get_recipe
-from resnet_study.records import write_record
-from resnet_study.tables import network
-from resnet_study.training import choose_device
+from resnet_study.models.networks import build_model
+from resnet_study.pipeline import provenance
+from resnet_study.pipeline.benchmarks import LOOPS, result_path
+from resnet_study.pipeline.records import write_record
+from resnet_study.questions.words import network
+from resnet_study.training.loop import choose_device
+from resnet_study.training.recipes import Recipe, get_recipe
 
 RECIPES = ("digits", "tiny-imagenet-20", "tiny-imagenet")
 NETWORKS = (("plain", 18), ("plain", 34), ("residual", 18), ("residual", 34))

@@ -17,11 +17,11 @@
 import pandas as pd
 from myst_nb import glue
 
-from resnet_study import architecture, block_diagrams, plots, sources
-from resnet_study.parameters import check_parameters
+from resnet_study.figures import block, sources, style
+from resnet_study.pipeline.parameters import check_parameters
 
 check_parameters()
-plots.use_style()
+style.use_style()
 
 # %% [markdown]
 # ## What it computes
@@ -72,7 +72,7 @@ plots.use_style()
 # ```
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-blocks", "caption": "A plain, a residual and a Highway block of 64 channels, drawn from the blocks of the library. Blue: the branch F; orange: the shortcut, here the identity; green: the gate T."}, "image": {"alt": "Three diagrams from input x at the top to output y at the bottom. Plain: 3×3 convolution, BN, ReLU, 3×3 convolution, BN, ReLU. Residual: the same, and a line from x around these layers to an addition before the last ReLU. Highway: in addition a gate, a 3×3 convolution with bias and a sigmoid, whose value T multiplies the branch and 1 − T the line, before the two are added."}}
-sources.figure(block_diagrams.same_shape(), None, [])
+sources.figure(block.same_shape(), None, [])
 
 # %% [markdown]
 # While the shape stays the same, $s(x) = x$. The three then differ in what they do when $F$ puts out 0: a plain block
@@ -93,36 +93,36 @@ sources.figure(block_diagrams.same_shape(), None, [])
 # places; **C** is a projection in every block. This book has A unless it says otherwise: it alone has no parameters.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-shortcuts", "caption": "Residual blocks that make 128 channels of half the resolution out of 64, with shortcut A and with shortcut B; colours as above."}, "image": {"alt": "Two diagrams of residual blocks whose first convolution has stride 2. On the line around the branch stands, left, one box: stride 2, pad with zeros; right, two boxes: 1×1 convolution with 128 channels and stride 2, and BN."}}
-sources.figure(block_diagrams.new_shape(), None, [])
+sources.figure(block.new_shape(), None, [])
 
 # %% [markdown]
 # ## In the library
 #
 # The blocks of this book, from their files. `self.branch` is {eq}`eq-branch`
-# ({py:class}`~resnet_study.blocks.Branch`); `h`, `s` and `t` are $F(x)$, $s(x)$ and $T(x)$.
+# ({py:class}`~resnet_study.models.blocks.Branch`); `h`, `s` and `t` are $F(x)$, $s(x)$ and $T(x)$.
 #
-# ```{literalinclude} ../resnet_study/blocks.py
+# ```{literalinclude} ../resnet_study/models/blocks.py
 # :language: python
 # :pyobject: PlainBlock.forward
 # :dedent:
-# :caption: Plain, resnet_study/blocks.py
+# :caption: Plain, resnet_study/models/blocks.py
 # ```
-# ```{literalinclude} ../resnet_study/blocks.py
+# ```{literalinclude} ../resnet_study/models/blocks.py
 # :language: python
 # :pyobject: ResidualBlock.forward
 # :dedent:
-# :caption: Residual, resnet_study/blocks.py
+# :caption: Residual, resnet_study/models/blocks.py
 # ```
-# ```{literalinclude} ../resnet_study/highway.py
+# ```{literalinclude} ../resnet_study/models/highway.py
 # :language: python
 # :pyobject: HighwayBlock.forward
 # :dedent:
-# :caption: Highway, with the variants that later chapters try, resnet_study/highway.py
+# :caption: Highway, with the variants that later chapters try, resnet_study/models/highway.py
 # ```
-# ```{literalinclude} ../resnet_study/blocks.py
+# ```{literalinclude} ../resnet_study/models/blocks.py
 # :language: python
 # :pyobject: make_shortcut
-# :caption: Shortcuts, resnet_study/blocks.py
+# :caption: Shortcuts, resnet_study/models/blocks.py
 # ```
 #
 # ## From blocks to nets
@@ -131,7 +131,7 @@ sources.figure(block_diagrams.new_shape(), None, [])
 # layout for ImageNet, 1,000 classes at 224×224 pixels; smaller images get a smaller stem, and narrower stages.
 
 # %% tags=["hide-input"]
-sources.table(architecture.layout(), "Layers of the nets of Fig. 2, for ImageNet", [])
+sources.table(block.layout(), "Layers of the nets of Fig. 2, for ImageNet", [])
 
 # %% [markdown]
 # A net is named for the number of its layers with weights, one each in stem and classifier and two in a block;
@@ -144,7 +144,7 @@ sources.table(architecture.layout(), "Layers of the nets of Fig. 2, for ImageNet
 # and not counted, nor is BN. *Extra* is beside the plain net of the same depth.
 
 # %% tags=["hide-input"]
-costs = architecture.costs()
+costs = block.costs()
 sources.table(
     pd.DataFrame(
         {
@@ -161,7 +161,7 @@ sources.table(
 )
 
 # %% tags=["hide-cell"]
-for depth in architecture.DEPTHS:
+for depth in block.DEPTHS:
     nets = costs[costs.depth == depth].set_index(["family", "variant"])
     plain, shortcut_a = nets.loc[("plain", "")], nets.loc[("residual", "shortcut A")]
     same = (plain.parameters, plain.multiply_adds) == (

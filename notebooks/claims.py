@@ -33,8 +33,10 @@
 # %% tags=["remove-cell"]
 from IPython.display import Markdown, display
 
-from resnet_study import claims, paths, sources
-from resnet_study.parameters import check_parameters
+from resnet_study import paths
+from resnet_study.figures import sources
+from resnet_study.pipeline.parameters import check_parameters
+from resnet_study.questions import claims
 
 # %% tags=["parameters", "remove-cell"]
 runs_dir: str = "data/runs"  # folder of the records; relative to the repository

@@ -29,24 +29,21 @@ from myst_nb import glue
 from torch import nn
 from torch.nn import functional as F
 
-from resnet_study import highway_plots, paths, plots, sources, tables
-from resnet_study.data import load_data
-from resnet_study.effects import (
-    containment_gaps,
-    gap,
-    gate_labels,
-    highway_verdict,
-    select,
-    sign,
-)
-from resnet_study.experiments import EXPERIMENTS, PUBLISHED
-from resnet_study.gate_statistics import summarise
-from resnet_study.highway import Gates
-from resnet_study.parameters import check_parameters
-from resnet_study.recipes import get_recipe
-from resnet_study.records import load_curves, load_gates, load_lesions, load_runs
+from resnet_study import paths
+from resnet_study.data.datasets import load_data
+from resnet_study.figures import containment, sources, style, tables
+from resnet_study.figures.gates import summarise
+from resnet_study.models.highway import Gates
+from resnet_study.pipeline.parameters import check_parameters
+from resnet_study.pipeline.records import load_curves, load_gates, load_lesions, load_runs
+from resnet_study.questions import experiments, words
+from resnet_study.questions.containment import containment_gaps
+from resnet_study.questions.effects import gap, select, sign
+from resnet_study.questions.experiments import EXPERIMENTS, PUBLISHED
+from resnet_study.questions.highway import gate_labels, highway_verdict
+from resnet_study.training.recipes import get_recipe
 
-plots.use_style()
+style.use_style()
 torch.set_num_threads(1)  # the same arithmetic on any number of cores
 
 # %% tags=["parameters", "remove-cell"]
@@ -132,9 +129,9 @@ check_parameters()
 # trivial any more.
 
 # %%
-from resnet_study.containment import approach, contain, negative_part, relative_error
-from resnet_study.highway import highway_blocks, watch_gates
-from resnet_study.models import build_model
+from resnet_study.models.containment import approach, contain, negative_part, relative_error
+from resnet_study.models.highway import highway_blocks, watch_gates
+from resnet_study.models.networks import build_model
 
 # %% tags=["hide-input"]
 data, augmentation = load_data("digits", held_out=360), get_recipe("digits").augmentation
@@ -179,7 +176,7 @@ resnets = {
 }
 
 # %% [markdown]
-# {py:func}`~resnet_study.containment.contain` builds the Highway net of {prf:ref}`thm-containment`, with real gates whose weights and biases are zero.
+# {py:func}`~resnet_study.models.containment.contain` builds the Highway net of {prf:ref}`thm-containment`, with real gates whose weights and biases are zero.
 
 # %%
 highways = {net: contain(resnet) for net, resnet in resnets.items()}
@@ -255,7 +252,7 @@ limits = pd.DataFrame(
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-limit", "caption": "Relative error of uncoupled Highway nets with T = C = σ(b) on the weights of a residual net, against the bias b; logarithmic. Dotted: e⁻ᵇ."}, "image": {"alt": "Relative error against gate bias from 0 to 20, on a logarithmic axis. The lines of the 18- and the 34-layer net are straight from a bias of about 4 on and run parallel to the dotted line of e to the power of minus b."}}
 drawn = limits.assign(error=limits.error.map("{:.3g}".format).astype(float))  # no rounding noise
-sources.figure(highway_plots.limit(drawn), drawn, [])
+sources.figure(containment.limit(drawn), drawn, [])
 
 # %% tags=["hide-cell"]
 for depth, points in limits[limits.bias >= 8].groupby("depth"):
@@ -330,7 +327,7 @@ ratios = gradients(contain(small_resnet(34))) / gradients(small_resnet(34))
 
 # %% tags=["hide-input"]
 parts = [*highway_blocks(highways[34, "A"]), "classifier"]
-powers = [tables.signed(power) for power in ratios.log2().tolist()]
+powers = [words.signed(power) for power in ratios.log2().tolist()]
 shown = pd.DataFrame({"part": parts, "log₂ of gradient, contained / residual": powers})
 sources.table(shown[::4], "Gradients of the contained net over the ResNet's, every fourth", [])
 
@@ -389,11 +386,11 @@ arms["highway", "contained"] = "Highway, contained"
 curves["arm"] = [arms[pair] for pair in zip(curves.family, curves.start, strict=True)]
 
 # %% tags=["remove-input"]
-Markdown(tables.coverage(EXPERIMENTS["containment"], "digits", folder, gpu=False))
+Markdown(experiments.coverage(EXPERIMENTS["containment"], "digits", folder, gpu=False))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-contained", "caption": "ResNets, Highway nets with gates of bias 0 and drawn weights, and Highway nets that start as the ResNet's function. Thin lines: training error; bold lines: validation error. Lines are means over seeds, bands reach from the lowest seed to the highest; the axis is logarithmic and shows no error of 0."}, "image": {"alt": "Error against iteration on a logarithmic axis, 18 layers left and 34 layers right, with lines of a ResNet, of a Highway net with drawn weights and of a Highway net that started as the ResNet's function. The table below has where they end."}}
 columns = ["arm", "depth", "seed", "iteration", "training_error", "validation_error"]
-sources.figure(highway_plots.contained_curves(curves), curves[columns], records)
+sources.figure(containment.contained_curves(curves), curves[columns], records)
 
 # %% tags=["hide-input"]
 sources.table(tables.arms(runs), "Final errors, all of them", records)
@@ -406,10 +403,12 @@ sources.table(tables.arms(runs), "Final errors, all of them", records)
 
 # %% tags=["hide-input"]
 gaps = {name: containment_gaps(runs, half, f"{name}_error") for name in ("training", "validation")}
-sources.table(tables.containment_gaps(gaps["training"]), "Gaps in training error", records)
+sources.table(containment.containment_table(gaps["training"]), "Gaps in training error", records)
 
 # %% tags=["hide-input"]
-sources.table(tables.containment_gaps(gaps["validation"]), "Gaps in validation error", records)
+sources.table(
+    containment.containment_table(gaps["validation"]), "Gaps in validation error", records
+)
 
 # %% tags=["hide-cell"]
 WORDS = {
@@ -420,7 +419,7 @@ WORDS = {
 
 
 def glue_gap(name, measured):
-    points = f"{tables.mean_and_interval(measured)} points" if measured.n else "not recorded yet"
+    points = f"{words.mean_and_interval(measured)} points" if measured.n else "not recorded yet"
     glue(name, points, display=False)
     glue(f"{name}_n", measured.n, display=False)
     glue(f"{name}_words", WORDS[sign(measured)], display=False)
@@ -482,9 +481,9 @@ for gates, table in compared.items():
         nets = select(table, "highway", depth, match=None, start="drawn", **gate_labels(gates))
         rows.append(
             {
-                "network": tables.network("highway", depth),
-                "gate": tables.gate(gates.kernel, gates.bias),
-                "Highway − ResNet, training error": tables.mean_and_interval(value),
+                "network": words.network("highway", depth),
+                "gate": words.gate(gates.kernel, gates.bias),
+                "Highway − ResNet, training error": words.mean_and_interval(value),
                 "n": value.n,
                 "sign": sign(value),
                 "parameters": f"{nets.parameters.iloc[0]:,}" if len(nets) else "–",

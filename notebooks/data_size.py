@@ -46,14 +46,18 @@
 from IPython.display import Markdown
 from myst_nb import glue
 
-from resnet_study import comparison_plots, paths, plots, sources, tables
-from resnet_study.effects import data_size, overall
-from resnet_study.experiments import EXPERIMENTS, FRACTIONS, parse_seeds
-from resnet_study.parameters import check_parameters
-from resnet_study.recipes import get_recipe
-from resnet_study.records import load_runs, read_record
+from resnet_study import paths
+from resnet_study.figures import data_size as data_size_figures
+from resnet_study.figures import sources, style, tables
+from resnet_study.pipeline.parameters import check_parameters
+from resnet_study.pipeline.records import load_runs, read_record
+from resnet_study.questions import experiments, words
+from resnet_study.questions.data_size import data_size
+from resnet_study.questions.experiments import EXPERIMENTS, FRACTIONS, parse_seeds
+from resnet_study.questions.highway import overall
+from resnet_study.training.recipes import get_recipe
 
-plots.use_style()
+style.use_style()
 
 # %% tags=["parameters", "remove-cell"]
 runs_dir: str = "data/runs"  # folder of the records; relative to the repository
@@ -92,18 +96,18 @@ sizes = {
 
 def told(size, kind):
     """``reading`` or ``verdict`` of one gate, if there is a gap at every size."""
-    return getattr(size, kind) if size.covers(FRACTIONS) else tables.NOT_RECORDED
+    return getattr(size, kind) if size.covers(FRACTIONS) else words.NOT_RECORDED
 
 
 def in_words(found, kind):
     """``bias −1: optimisation; bias −2: not decided``."""
     parts = [f"bias {size.gates.bias:g}: {told(size, kind)}".replace("-", "−") for size in found]
-    return "; ".join(parts) or tables.NOT_RECORDED
+    return "; ".join(parts) or words.NOT_RECORDED
 
 
 def over_all_gates(found):
-    verdicts = {told(size, "verdict") for size in found} or {tables.NOT_RECORDED}
-    return tables.NOT_RECORDED if tables.NOT_RECORDED in verdicts else overall(verdicts)
+    verdicts = {told(size, "verdict") for size in found} or {words.NOT_RECORDED}
+    return words.NOT_RECORDED if words.NOT_RECORDED in verdicts else overall(verdicts)
 
 
 def at_ends(found, split):
@@ -111,7 +115,7 @@ def at_ends(found, split):
     parts = []
     for size in found:
         gaps = list(getattr(size, split).values())
-        ends = (tables.mean_and_interval(gap) for gap in (gaps[0], gaps[-1]))
+        ends = (words.mean_and_interval(gap) for gap in (gaps[0], gaps[-1]))
         bias = f"{size.gates.bias:g}".replace("-", "−")
         parts.append("{} and {} at bias {}".format(*ends, bias))
     return "; ".join(parts) or "–"
@@ -144,7 +148,7 @@ sources.numbers([*records, *pictures, *full])
 
 # %% tags=["remove-input"]
 Markdown(
-    tables.coverage(experiment, "digits", paths.ROOT / runs_dir, parse_seeds(seeds), gpu=False)
+    experiments.coverage(experiment, "digits", paths.ROOT / runs_dir, parse_seeds(seeds), gpu=False)
 )
 
 # %% [markdown]
@@ -152,15 +156,17 @@ Markdown(
 # every training takes {glue:text}`iterations` iterations. The gates are 3×3, as published, with three biases.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-data-errors", "caption": "Final errors on the digits against the share of the training images, 18 layers, equal iterations. Points: means over seeds; bars: from the lowest seed to the highest. Axes are logarithmic above 1 %."}, "image": {"alt": "Two panels of final error against the share of training images on a logarithmic axis, training error left and validation error right, with a line for the residual net and one for the Highway net with each gate bias."}}
-sources.figure(comparison_plots.errors_by_fraction(runs), sources.ends(runs), records)
+sources.figure(data_size_figures.errors_by_fraction(runs), sources.ends(runs), records)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-data-gaps", "caption": "The gap Highway − ResNet on the digits against the share of the training images, in points: means over paired seeds with 95 % intervals. The line at zero is the ResNet. Points are set apart sideways to be seen."}, "image": {"alt": "Two panels of the gap between Highway and residual nets against the share of training images on a logarithmic axis, training error left and validation error right, with a line and intervals for each gate bias, and a line at zero."}}
-figure = comparison_plots.gaps_by_fraction(sizes[""])
-sources.figure(figure, comparison_plots.gap_points(sizes[""]), records)
+figure = data_size_figures.gaps_by_fraction(sizes[""])
+sources.figure(figure, data_size_figures.gap_points(sizes[""]), records)
 
 # %% tags=["hide-input"]
 sources.table(
-    tables.data_size_gaps(sizes[""]), "Highway − ResNet by the amount of data, digits", records
+    data_size_figures.fraction_table(sizes[""]),
+    "Highway − ResNet by the amount of data, digits",
+    records,
 )
 
 # %% [markdown]
@@ -168,7 +174,9 @@ sources.table(
 
 # %% tags=["hide-input"]
 sources.table(
-    tables.data_size_slopes(sizes[""], FRACTIONS), "What the gaps do as data grow, digits", records
+    data_size_figures.slope_table(sizes[""], FRACTIONS),
+    "What the gaps do as data grow, digits",
+    records,
 )
 
 # %% [markdown]
@@ -184,27 +192,27 @@ sources.table(tables.arms(runs), "All arms on the digits", records)
 # [Fig. 2](fig2.ipynb), a gate bias of −2, and three seeds. These records are ours, in every copy of the book.
 
 # %% tags=["remove-input"]
-Markdown(tables.coverage(experiment, "tiny-imagenet-20", gpu=False))
+Markdown(experiments.coverage(experiment, "tiny-imagenet-20", gpu=False))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-data-errors-pictures", "caption": "Final errors on twenty classes of Tiny ImageNet against the share of the training images, 18 layers, equal iterations, as far as they are recorded. Points: means over seeds; bars: from the lowest seed to the highest."}, "image": {"alt": "Two panels of final error on pictures against the share of training images on a logarithmic axis, training error left and validation error right, with a line for the residual and one for the Highway net."}}
 compared = "highway" in set(picture_runs.family)
 if compared:
-    figure = comparison_plots.errors_by_fraction(picture_runs, logarithmic=False)
+    figure = data_size_figures.errors_by_fraction(picture_runs, logarithmic=False)
     sources.figure(figure, sources.ends(picture_runs), pictures)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-data-gaps-pictures", "caption": "The gap Highway − ResNet on twenty classes of Tiny ImageNet against the share of the training images, in points: means over paired seeds with 95 % intervals, as far as they are recorded. The line at zero is the ResNet."}, "image": {"alt": "Two panels of the gap between Highway and residual nets on pictures against the share of training images on a logarithmic axis, training error left and validation error right, with intervals, and a line at zero."}}
 if compared:
-    figure = comparison_plots.gaps_by_fraction(sizes["pictures_"])
-    sources.figure(figure, comparison_plots.gap_points(sizes["pictures_"]), pictures)
+    figure = data_size_figures.gaps_by_fraction(sizes["pictures_"])
+    sources.figure(figure, data_size_figures.gap_points(sizes["pictures_"]), pictures)
 
 # %% tags=["hide-input"]
 if compared:
-    gaps = tables.data_size_gaps(sizes["pictures_"])
+    gaps = data_size_figures.fraction_table(sizes["pictures_"])
     sources.table(gaps, "Highway − ResNet by the amount of data, twenty classes", pictures)
 
 # %% tags=["hide-input"]
 if compared:
-    slopes = tables.data_size_slopes(sizes["pictures_"], FRACTIONS)
+    slopes = data_size_figures.slope_table(sizes["pictures_"], FRACTIONS)
     sources.table(slopes, "What the gaps do as data grow, twenty classes", pictures)
 
 # %% tags=["hide-cell"]
@@ -217,11 +225,11 @@ if compared:
 # The same is declared there.
 
 # %% tags=["remove-input"]
-Markdown(tables.coverage(experiment, "tiny-imagenet"))
+Markdown(experiments.coverage(experiment, "tiny-imagenet"))
 
 # %% tags=["remove-input"]
 if sizes["full_"]:
-    slopes = tables.data_size_slopes(sizes["full_"], FRACTIONS)
+    slopes = data_size_figures.slope_table(sizes["full_"], FRACTIONS)
     sources.table(slopes, "What the gaps do as data grow, Tiny ImageNet", full)
 
 # %% [markdown]

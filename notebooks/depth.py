@@ -44,16 +44,20 @@ import pandas as pd
 from IPython.display import Markdown
 from myst_nb import glue
 
-from resnet_study import depth_effects, depth_plots, paths, plots, sources, tables
-from resnet_study.depth_literature import beside_published
-from resnet_study.effects import gap, select
-from resnet_study.experiments import EXPERIMENTS
-from resnet_study.parameters import check_parameters
-from resnet_study.recipes import get_recipe
-from resnet_study.records import load_curves, load_runs, read_record
+from resnet_study import paths
+from resnet_study.figures import depth as depth_figures
+from resnet_study.figures import sources, style
+from resnet_study.figures.depth import beside_published
+from resnet_study.pipeline.parameters import check_parameters
+from resnet_study.pipeline.records import load_curves, load_runs, read_record
+from resnet_study.questions import depth as depth_questions
+from resnet_study.questions import experiments, words
+from resnet_study.questions.effects import gap, select
+from resnet_study.questions.experiments import EXPERIMENTS
 from resnet_study.statistics import estimate
+from resnet_study.training.recipes import get_recipe
 
-plots.use_style()
+style.use_style()
 
 # %% tags=["parameters", "remove-cell"]
 runs_dir: str = "data/runs"  # folder of the records; relative to the repository
@@ -87,7 +91,7 @@ def net(family, depth, normalisation="batch", recipe="digits"):
 # %% tags=["remove-input"]
 Markdown(
     "\n\n".join(
-        tables.coverage(experiment, recipe, folder, gpu=False)
+        experiments.coverage(experiment, recipe, folder, gpu=False)
         for experiment, recipe in ((hundred, "digits"), (thousand, NARROW))
     )
 )
@@ -97,7 +101,7 @@ Markdown(
 
 # %% mystnb={"figure": {"caption": "Final errors on the digits against the number of layers. Points are means over seeds, bars reach from the lowest seed to the highest; depths are a little apart so that no point hides another. Hollow points are nets of half the width. A run that diverged lies on the upper edge. Grey: failure; dotted: guessing.", "name": "fig-depth"}, "image": {"alt": "Two panels of error against depth on a logarithmic axis, training left and validation right, with points for plain nets, ResNets and ResNets with zero-\u03b3. The table below has the numbers."}} tags=["hide-input"]
 if len(runs):
-    sources.figure(depth_plots.errors_by_depth(runs, CHANCE), runs[SHOWN], records)
+    sources.figure(depth_figures.errors_by_depth(runs, CHANCE), runs[SHOWN], records)
 
 # %% [markdown]
 # Errors are those of the last epoch, mean ± standard deviation over n seeds, without those that diverged; guessing is wrong
@@ -106,16 +110,16 @@ if len(runs):
 
 # %% tags=["remove-input"]
 if len(runs):
-    sources.table(tables.deep_nets(runs), "Deep nets on the digits", records)
+    sources.table(depth_figures.deep_net_table(runs), "Deep nets on the digits", records)
 
 # %% [markdown]
 # ## A hundred and a thousand layers as they train
 
 # %% mystnb={"figure": {"caption": "Nets of 110 layers and, half as wide, of 1,004 layers on the digits, as far as they are recorded. Thin lines: training error, running over each epoch's augmented batches; bold lines: validation error. Lines are means over seeds, bands reach from the lowest seed to the highest; runs that diverged have none, single seeds no band. Dotted: guessing.", "name": "fig-thousand"}, "image": {"alt": "Panels of error against iteration for 110 and for 1,004 layers, with a thin line for training and a bold one for validation error of the plain net, the ResNet and the ResNet with zero-\u03b3. The text below says which of them train."}} tags=["hide-input"]
 curves = one_width(load_curves(records))
-deep = curves[curves.depth >= depth_effects.DEEP] if len(curves) else curves
+deep = curves[curves.depth >= depth_questions.DEEP] if len(curves) else curves
 if len(deep):
-    sources.figure(depth_plots.depth_curves(deep, CHANCE), deep[[*SHOWN, "iteration"]], records)
+    sources.figure(depth_figures.depth_curves(deep, CHANCE), deep[[*SHOWN, "iteration"]], records)
 
 # %% tags=["hide-cell"]
 KINDS = {
@@ -129,20 +133,20 @@ def spread(nets, metric="training_error"):
     """Mean ± deviation in percent, or why there is none."""
     measured = estimate(nets[metric].astype(float))
     if measured.n:
-        return f"{tables.mean_and_deviation(measured)} %"
-    return "diverged" if len(nets) else tables.NOT_RECORDED
+        return f"{words.mean_and_deviation(measured)} %"
+    return "diverged" if len(nets) else words.NOT_RECORDED
 
 
 def verdict(table, depth):
     """C1 at a depth, or that no net of that depth is recorded."""
     there = len(table) and depth in set(table.depth)
-    return depth_effects.verdict_at(table, depth) if there else tables.NOT_RECORDED
+    return depth_questions.verdict_at(table, depth) if there else words.NOT_RECORDED
 
 
 facts = {
     "epochs": get_recipe("digits").epochs,
-    "failure": int(depth_effects.FAILURE),
-    "deep": depth_effects.DEEP,
+    "failure": int(depth_questions.FAILURE),
+    "deep": depth_questions.DEEP,
     "chance": int(CHANCE),
     "one_image": f"{100 / read_record(records[0])['validation_images']:.2f}",
     "c1_pictures": verdict(picture_runs, 110),
@@ -154,7 +158,7 @@ for depth in (20, 56, 110, DEEPEST):
     for name, (family, normalisation) in KINDS.items():
         nets = net(family, depth, normalisation)
         facts[f"{name}_{depth}"] = spread(nets)
-        facts[f"{name}_{depth}_outcome"] = depth_effects.outcome(nets)
+        facts[f"{name}_{depth}_outcome"] = depth_questions.outcome(nets)
 dearest = runs[(runs.depth == DEEPEST) & ~runs.diverged] if len(runs) else runs
 facts["minutes"] = f"{dearest.seconds.mean() / 60:.0f}" if len(dearest) else "–"
 facts["memory"] = f"{dearest.peak_memory.astype(float).max() / 2**30:.1f}" if len(dearest) else "–"
@@ -168,13 +172,13 @@ FITS = {
     ),
 }
 for name, pair in FITS.items():
-    facts[f"fit_{name}"] = depth_effects.overfitting(*pair)
+    facts[f"fit_{name}"] = depth_questions.overfitting(*pair)
     for split in ("training", "validation"):
         measured = gap(*pair, f"{split}_error")
-        facts[f"fit_{name}_{split}"] = tables.mean_and_interval(measured)
+        facts[f"fit_{name}_{split}"] = words.mean_and_interval(measured)
         facts[f"fit_{name}_n"] = measured.n
     if not measured.n:
-        facts[f"fit_{name}"] = tables.NOT_RECORDED
+        facts[f"fit_{name}"] = words.NOT_RECORDED
 for name, value in facts.items():
     glue(name, value, display=False)
 sources.numbers([*records, *pictures])
@@ -217,19 +221,21 @@ sources.numbers([*records, *pictures])
 # The depths of the paper's section 4.2, on pictures of 32×32 pixels in 200 classes, for as many iterations as there. That wants a GPU.
 
 # %% tags=["remove-input"]
-Markdown(tables.coverage(hundred, "tiny-imagenet-32", folder))
+Markdown(experiments.coverage(hundred, "tiny-imagenet-32", folder))
 
 # %% mystnb={"figure": {"caption": "Final errors on Tiny ImageNet at 32\u00d732 pixels against the number of layers; otherwise as above."}, "image": {"alt": "Two panels of error against depth on pictures, training left and validation right, with points for plain nets, ResNets and ResNets with zero-\u03b3. The table below has the numbers."}} tags=["remove-input"]
 if len(picture_runs):
     sources.figure(
-        depth_plots.errors_by_depth(picture_runs, PICTURES_CHANCE),
+        depth_figures.errors_by_depth(picture_runs, PICTURES_CHANCE),
         picture_runs[SHOWN],
         pictures,
     )
 
 # %% tags=["remove-input"]
 if len(picture_runs):
-    sources.table(tables.deep_nets(picture_runs), "Deep nets on Tiny ImageNet", pictures)
+    sources.table(
+        depth_figures.deep_net_table(picture_runs), "Deep nets on Tiny ImageNet", pictures
+    )
 
 # %% [markdown]
 # C1 at 110 layers, by the same rule: **{glue:text}`c1_pictures`**.

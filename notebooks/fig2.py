@@ -26,14 +26,21 @@ import pandas as pd
 from IPython.display import Markdown
 from myst_nb import glue
 
-from resnet_study import paths, plots, sources, tables
-from resnet_study.effects import FIG2_EFFECTS, verdict
-from resnet_study.experiments import EXPERIMENTS, parse_seeds
-from resnet_study.paper import CURVES, beside_table_2, final_paper_errors, load_paper_curves
-from resnet_study.parameters import check_parameters
-from resnet_study.records import load_curves, load_runs, read_record
+from resnet_study import paths
+from resnet_study.figures import fig2, sources, style, tables
+from resnet_study.pipeline.parameters import check_parameters
+from resnet_study.pipeline.records import load_curves, load_runs, read_record
+from resnet_study.questions import experiments, words
+from resnet_study.questions.effects import FIG2_EFFECTS, verdict
+from resnet_study.questions.experiments import EXPERIMENTS, parse_seeds
+from resnet_study.questions.paper import (
+    CURVES,
+    beside_table_2,
+    final_paper_errors,
+    load_paper_curves,
+)
 
-plots.use_style()
+style.use_style()
 
 # %% tags=["parameters", "remove-cell"]
 runs_dir: str = "data/runs"  # folder of the records; relative to the repository
@@ -62,12 +69,12 @@ paper = load_paper_curves()
 # less than a tenth of the paper's iterations.
 
 # %% tags=["remove-input"]
-Markdown(tables.coverage(EXPERIMENTS["fig2"], "tiny-imagenet"))
+Markdown(experiments.coverage(EXPERIMENTS["fig2"], "tiny-imagenet"))
 
 # %% tags=["remove-input"] mystnb={"figure": {"name": "fig-full", "caption": "Above, plain and residual nets on Tiny ImageNet; below, the paper's on ImageNet, digitised. Thin lines: training error on augmented images; bold lines: validation error on centre crops. Ours are means over seeds, bands reach from the lowest seed to the highest."}, "image": {"alt": "Four panels of error against iteration, plain nets left and residual nets right, ours on Tiny ImageNet above and the paper's on ImageNet below."}}
 if full:
-    shown = {"on Tiny ImageNet": plots.long_curves(load_curves(full)), "on ImageNet": paper}
-    sources.figure(plots.fig2(shown), shown, [*full, CURVES])
+    shown = {"on Tiny ImageNet": style.long_curves(load_curves(full)), "on ImageNet": paper}
+    sources.figure(fig2.fig2(shown), shown, [*full, CURVES])
 
 # %% tags=["remove-input"]
 if full:
@@ -75,14 +82,14 @@ if full:
 
 # %% tags=["remove-input"]
 if full:
-    sources.table(tables.effects(full_runs), "Gaps on Tiny ImageNet", full)
+    sources.table(fig2.effect_table(full_runs), "Gaps on Tiny ImageNet", full)
 
 # %% [markdown]
 # ## Digits: the five-minute version
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-ours", "caption": "Plain and residual nets on the digits data. Thin lines: training error, running over each epoch's augmented batches; bold lines: validation error. Lines are means over seeds, bands reach from the lowest seed to the highest."}, "image": {"alt": "Two panels of error against iteration, plain nets left and residual nets right, with a thin line for training and a bold one for validation error of each depth. The table below has where they end."}}
-shown = plots.long_curves(curves)
-sources.figure(plots.fig2({"": shown}), shown, records)
+shown = style.long_curves(curves)
+sources.figure(fig2.fig2({"": shown}), shown, records)
 
 # %% [markdown]
 # A gap that shows in training error as in validation error is no overfitting: such a net
@@ -115,14 +122,14 @@ sources.table(tables.final_errors(runs), "Final errors on the digits", records)
 # of them: a verdict on a gap close to zero is a weak one.
 
 # %% tags=["hide-input"]
-sources.table(tables.effects(runs), "Gaps on the digits, and verdicts", records)
+sources.table(fig2.effect_table(runs), "Gaps on the digits, and verdicts", records)
 
 # %% tags=["hide-cell"]
 scales = {"": runs, "pictures_": picture_runs, "full_": full_runs}
 for prefix, table in scales.items():
     for effect in FIG2_EFFECTS:
         measured = effect.estimate(table) if len(table) else None
-        shown = tables.mean_and_interval(measured) if measured else "–"
+        shown = words.mean_and_interval(measured) if measured else "–"
         decided = verdict(effect, measured) if measured else "not recorded yet"
         glue(f"{prefix}{effect.name}", shown, display=False)
         glue(f"{prefix}{effect.name}_verdict", decided, display=False)
@@ -176,14 +183,14 @@ sources.numbers([*records, *pictures, *full, CURVES])
 # These records are ours, in every copy of the book: `make reproduce` does not train them.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pictures", "caption": "Plain and residual nets on twenty classes of Tiny ImageNet. Thin lines: training error on augmented pictures; bold lines: validation error on centre crops. Lines are means over seeds, bands reach from the lowest seed to the highest."}, "image": {"alt": "Two panels of error against iteration on pictures. Left, plain nets: the 34-layer net learns far more slowly than the 18-layer net and ends far above it, in training as in validation. Right, residual nets: both depths fall together, and end much lower than the plain nets of their depth."}}
-shown = plots.long_curves(picture_curves)
-sources.figure(plots.fig2({"": shown}), shown, pictures)
+shown = style.long_curves(picture_curves)
+sources.figure(fig2.fig2({"": shown}), shown, pictures)
 
 # %% tags=["hide-input"]
 sources.table(tables.final_errors(picture_runs), "Final errors on twenty classes", pictures)
 
 # %% tags=["hide-input"]
-sources.table(tables.effects(picture_runs), "Gaps on twenty classes, and verdicts", pictures)
+sources.table(fig2.effect_table(picture_runs), "Gaps on twenty classes, and verdicts", pictures)
 
 # %% [markdown]
 # - **C4**: the plain gap is {glue:text}`pictures_plain_gap_training` points in training error
@@ -214,7 +221,7 @@ sources.table(tables.effects(picture_runs), "Gaps on twenty classes, and verdict
 # from it, to about ±0.3 points, without the points at the two drops of the learning rate.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-paper", "caption": "The original on ImageNet: Fig. 4 of He et al. 2015, which is Fig. 2 of the post, digitised. Thin lines: training error; bold lines: validation error, centre crop. One training each, as far as the paper tells."}, "image": {"alt": "Two panels of ImageNet error against iteration, with three plateaus between two drops of the learning rate. Left, plain nets: the 34-layer lines lie above the 18-layer lines throughout, by less after each drop. Right, residual nets: the 34-layer lines lie below the 18-layer lines throughout."}}
-sources.figure(plots.fig2({"": paper}), paper, [CURVES])
+sources.figure(fig2.fig2({"": paper}), paper, [CURVES])
 
 # %% [markdown]
 # On ImageNet the plain gap is one of a few points, not of tens, and it shrinks as the learning

@@ -24,16 +24,21 @@ import pandas as pd
 from IPython.display import Markdown
 from myst_nb import glue
 
-from resnet_study import highway_plots, paths, plots, sources, tables
-from resnet_study.effects import gate_labels, sign
-from resnet_study.experiments import EXPERIMENTS, PUBLISHED
-from resnet_study.gate_statistics import summarise
-from resnet_study.parameters import check_parameters
-from resnet_study.recipes import get_recipe
-from resnet_study.records import load_gates, load_lesions, load_runs
+from resnet_study import paths
+from resnet_study.figures import gates as gates_figures
+from resnet_study.figures import sources, style, tables
+from resnet_study.figures.gates import summarise
+from resnet_study.pipeline.parameters import check_parameters
+from resnet_study.pipeline.records import load_gates, load_lesions, load_runs
+from resnet_study.questions import experiments
+from resnet_study.questions import words as words_questions
+from resnet_study.questions.effects import sign
+from resnet_study.questions.experiments import EXPERIMENTS, PUBLISHED
+from resnet_study.questions.highway import gate_labels
 from resnet_study.statistics import estimate
+from resnet_study.training.recipes import get_recipe
 
-plots.use_style()
+style.use_style()
 
 # %% tags=["parameters", "remove-cell"]
 runs_dir: str = "data/runs"  # folder of the records; relative to the repository
@@ -70,7 +75,7 @@ def shown(table, *values):
 
 
 # %% tags=["remove-input"]
-Markdown(tables.coverage(EXPERIMENTS["highway"], "digits", folder, gpu=False))
+Markdown(experiments.coverage(EXPERIMENTS["highway"], "digits", folder, gpu=False))
 
 # %% tags=["hide-cell"]
 NOTHING = "not recorded yet"
@@ -108,8 +113,8 @@ if len(runs):
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gates", "caption": "Mean of the transform gate T in each block, after training (solid) and before (dashed). 18 layers above, 34 below; gates of 1×1 left, 3×3 right. Dotted verticals: blocks that change shape."}, "image": {"alt": "Four panels of the mean of T against the block on a logarithmic axis, a line for each starting bias from 0 to minus 6. The dashed lines of the start lie in the order of the biases; the solid lines show where each block's gate ended. The table below has their means."}}
 if recorded:
-    both = highway_plots.before_and_after(gates)
-    figure = highway_plots.profiles(both, "transform", "mean of T", log=True)
+    both = gates_figures.before_and_after(gates)
+    figure = gates_figures.profiles(both, "transform", "mean of T", log=True)
     sources.figure(figure, shown(both, "when", "transform"), files)
 
 # %% [markdown]
@@ -118,7 +123,7 @@ if recorded:
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gate-spread", "caption": "Standard deviation of T in each block over images, channels and positions, after training. Panels as above."}, "image": {"alt": "Four panels of the standard deviation of T after training against the block, a line for each starting bias. The table below has their means over the blocks."}}
 if recorded:
-    figure = highway_plots.profiles(end, "deviation", "deviation of T")
+    figure = gates_figures.profiles(end, "deviation", "deviation of T")
     sources.figure(figure, shown(end, "deviation"), files)
 
 # %% [markdown]
@@ -134,7 +139,9 @@ columns = {
 }
 if recorded:
     sources.table(
-        tables.gates(summary, columns), "How far gates open: mean T over the blocks", files
+        gates_figures.gate_table(summary, columns),
+        "How far gates open: mean T over the blocks",
+        files,
     )
 
 # %% [markdown]
@@ -147,14 +154,16 @@ if recorded:
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gate-classes", "caption": "Share of the variance of T over images that lies between classes, after training (solid) and before (dashed). Panels as above."}, "image": {"alt": "Four panels of the share of T's variance between classes against the block, from 0 to 1, a solid line after training and a dashed one before for each starting bias. The table below has their means over the blocks."}}
 if recorded:
-    figure = highway_plots.profiles(both, "class_share", "share between classes")
+    figure = gates_figures.profiles(both, "class_share", "share between classes")
     sources.figure(figure, shown(both, "when", "class_share"), files)
 
 # %% tags=["hide-input"]
 columns = {"class_share_start": "share before", "class_share_end": "share after"}
 if recorded:
     sources.table(
-        tables.gates(summary, columns), "Share of the variance of T between classes", files
+        gates_figures.gate_table(summary, columns),
+        "Share of the variance of T between classes",
+        files,
     )
 
 # %% [markdown]
@@ -167,7 +176,7 @@ if recorded:
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-carry", "caption": "Carry product up to each block, after training (solid) and before (dashed); logarithmic. Crosses: (1 − σ(b)) to the power of the number of blocks, of constant gates. Panels as above."}, "image": {"alt": "Four panels of the carry product against the block on a logarithmic axis. All lines fall from left to right, the steeper the higher the starting bias; crosses at the right mark what constant gates would give. The table below has the products of all blocks."}}
 if recorded:
-    figure = highway_plots.carry_products(gates)
+    figure = gates_figures.carry_products(gates)
     sources.figure(figure, shown(gates, "when", "carry_product"), files)
 
 # %% tags=["hide-input"]
@@ -177,7 +186,7 @@ columns = {
     "carry_product_end": "after",
 }
 if recorded:
-    sources.table(tables.gates(summary, columns), "Carry product of all blocks", files)
+    sources.table(gates_figures.gate_table(summary, columns), "Carry product of all blocks", files)
 
 # %% [markdown]
 # A residual net has the factor 1 at every depth. The product is no measure of how well a net trains,
@@ -199,7 +208,7 @@ if recorded:
         value_name="points",
     )
     cost["line"] = pd.Categorical(cost.variable.map(parts), list(parts.values()))
-    figure = highway_plots.profiles(cost, "points", "cost of a lesion (points)")
+    figure = gates_figures.profiles(cost, "points", "cost of a lesion (points)")
     sources.figure(figure, shown(lesions, *parts), files)
 
 # %% [markdown]
@@ -213,7 +222,7 @@ columns = {
     "harmless": "share of blocks without cost",
 }
 if recorded:
-    sources.table(tables.gates(summary, columns), "The worst lesion of each net", files)
+    sources.table(gates_figures.gate_table(summary, columns), "The worst lesion of each net", files)
 
 # %% tags=["hide-cell"]
 WORDS = {"higher": "opened", "lower": "closed", "undecided": "did not decidedly move"}
@@ -232,7 +241,7 @@ for depth in (18, 34):
         nets = nets[nets[name] == value]
     known = len(nets) > 0
     texts = {
-        name: tables.mean_and_range(nets[name]) if known else NOTHING
+        name: words_questions.mean_and_range(nets[name]) if known else NOTHING
         for name in (
             "transform_start",
             "transform_end",

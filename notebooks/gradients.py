@@ -41,13 +41,18 @@ import pandas as pd
 from IPython.display import Markdown
 from myst_nb import glue
 
-from resnet_study import anatomy, anatomy_plots, paths, plots, sources, tables
-from resnet_study.measurements import MEASUREMENTS
-from resnet_study.multiplication import reading
-from resnet_study.parameters import check_parameters
+from resnet_study import paths
+from resnet_study.figures import gradients as gradients_figures
+from resnet_study.figures import sources, style
+from resnet_study.pipeline import anatomy
+from resnet_study.pipeline.measurements import MEASUREMENTS
+from resnet_study.pipeline.parameters import check_parameters
+from resnet_study.questions import gradients as gradients_questions
+from resnet_study.questions import words as words_questions
+from resnet_study.questions.gradients import reading
 from resnet_study.statistics import estimate
 
-plots.use_style()
+style.use_style()
 
 # %% tags=["parameters", "remove-cell"]
 measurements_dir: str = (
@@ -62,8 +67,11 @@ recorded = [m for m in watched if m.state(folder) == "recorded"]
 found = [(m.settings, m.tables(folder)) for m in recorded]
 files = [m.path(folder) for m in recorded]
 normalised = [m.path(folder) for m in recorded if m.settings["normalisation"] == "batch"]
-grown, norms = anatomy.load(found, "growth"), anatomy.load(found, "norms")
-errors, correlations = anatomy.load(found, "curve"), anatomy.load(found, "shattering")
+grown, norms = gradients_questions.load(found, "growth"), gradients_questions.load(found, "norms")
+errors, correlations = (
+    gradients_questions.load(found, "curve"),
+    gradients_questions.load(found, "shattering"),
+)
 
 # %% tags=["hide-cell"]
 epoch, end = 23, int(grown.iteration.max())
@@ -77,20 +85,20 @@ def net(family, depth, normalisation="batch"):
 
 def total(moment, **labels):
     """Estimate of the decades over seeds."""
-    return estimate(anatomy.decades(grown, moment, **labels))
+    return estimate(gradients_questions.decades(grown, moment, **labels))
 
 
 def times(measured):
     """The ratio itself: a geometric mean over seeds."""
-    return tables.scientific(10**measured.mean)
+    return words_questions.scientific(10**measured.mean)
 
 
-c2, plain_34 = anatomy.decide_c2(grown)
-c3, gaps = anatomy.decide_c3(grown)
+c2, plain_34 = gradients_questions.decide_c2(grown)
+c3, gaps = gradients_questions.decide_c3(grown)
 glue("c2_verdict", c2, display=False)
 glue("c3_verdict", c3, display=False)
 for name, gap in gaps.items():
-    glue(f"c3_gap_{name}", tables.mean_and_interval(gap), display=False)
+    glue(f"c3_gap_{name}", words_questions.mean_and_interval(gap), display=False)
     glue(f"c3_n_{name}", gap.n, display=False)
 glue("batch", anatomy.BATCH, display=False)
 glue("n_moments", len(anatomy.MOMENTS) - 1, display=False)
@@ -115,12 +123,12 @@ for family in ("plain", "residual"):
         labels = net(family, depth, "none")
         ends = errors[(errors[list(labels)] == pd.Series(labels)).all(axis=1)]
         last = ends[ends.epoch == ends.epoch.max()].training_error
-        glue(f"{family}_{depth}_none_error", tables.mean_and_range(last, 3), display=False)
+        glue(f"{family}_{depth}_none_error", words_questions.mean_and_range(last, 3), display=False)
 factors = grown[
     (grown.iteration == 0) & (grown.family == "plain") & (grown.normalisation == "batch")
 ]
 for depth, nets in factors.groupby("depth"):
-    glue(f"factor_{depth}", tables.mean_and_range(nets.factor, 3), display=False)
+    glue(f"factor_{depth}", words_questions.mean_and_range(nets.factor, 3), display=False)
 first = correlations[(correlations.lag == 1) & (correlations.normalisation == "batch")]
 alike = first.groupby(["when", "family", "depth", "seed"]).correlation.mean()
 for when in ("start", "end"):
@@ -143,7 +151,7 @@ Markdown(f"**{len(found)} of {len(watched)} trainings are watched and recorded.*
 # ## From the first step to the last
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gradient-growth", "caption": "Gradient at the stem over that at the last block, in decades, against the iteration (0 is before the first step). Solid: plain nets, dashed: ResNets; colours are depths. Lines are means over seeds, bands reach from the lowest to the highest. Grey: in bounds. Left with batch normalisation, right without; the axes differ."}, "image": {"alt": "Two panels of decades against the iteration on a logarithmic axis. Left, with batch normalisation, the lines of plain nets start high, the deeper the higher, and fall within the first ten iterations; the lines of residual nets start lower. Right, the nets without batch normalisation. The table below has the numbers."}}
-sources.figure(anatomy_plots.growth(grown), grown, files)
+sources.figure(gradients_figures.growth(grown), grown, files)
 
 # %% [markdown]
 # In plain-34 the gradient at the stem is {glue:text}`plain_34_start` times that at the last block before the first step
@@ -156,7 +164,7 @@ sources.figure(anatomy_plots.growth(grown), grown, files)
 early, late = [0, 1, 5, 10], [epoch, end]
 drawn = norms[(norms.normalisation == "batch") & (norms.depth == 34)]
 drawn = drawn[drawn.iteration.isin([*early, *late])]
-figure = anatomy_plots.profiles(drawn, 34, [*early, *late])
+figure = gradients_figures.profiles(drawn, 34, [*early, *late])
 sources.figure(figure, drawn, [path for path in normalised if "-34-" in path.name])
 
 # %% [markdown]
@@ -165,7 +173,9 @@ sources.figure(figure, drawn, [path for path in normalised if "-34-" in path.nam
 
 # %% tags=["hide-input"]
 sources.table(
-    tables.gradients(grown, errors, [0, epoch, end]), "Decades of the gradient, by moment", files
+    gradients_figures.gradient_table(grown, errors, [0, epoch, end]),
+    "Decades of the gradient, by moment",
+    files,
 )
 
 # %% [markdown]
@@ -182,7 +192,7 @@ sources.numbers(normalised)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-shattering", "caption": "Correlation of the input gradients at neighbouring points of a line between two images, with batch normalisation, before and after training; 1 is alike, 0 is noise. Means over eight lines and over seeds, bars from the lowest seed to the highest."}, "image": {"alt": "Two panels of the correlation against depth. Before training the plain nets lie near zero at 34 layers and the residual nets well above; after training both lie higher. The text below has the numbers."}}
 drawn = correlations[(correlations.normalisation == "batch") & (correlations.lag == 1)]
-sources.figure(anatomy_plots.shattering(drawn), drawn, normalised)
+sources.figure(gradients_figures.shattering(drawn), drawn, normalised)
 
 # %% [markdown]
 # Before training it is {glue:text}`alike_start_plain_18` in plain-18 and {glue:text}`alike_start_plain_34` in plain-34, against

@@ -34,21 +34,23 @@
 from IPython.display import Markdown
 from myst_nb import glue
 
-from resnet_study import comparison_plots, paths, plots, sources, tables
-from resnet_study.effects import (
+from resnet_study import paths
+from resnet_study.figures import highway, sources, style, tables
+from resnet_study.figures.highway import beside_published
+from resnet_study.pipeline.parameters import check_parameters
+from resnet_study.pipeline.records import load_curves, load_runs, read_record
+from resnet_study.questions import experiments, words
+from resnet_study.questions.experiments import EXPERIMENTS, PUBLISHED, parse_seeds
+from resnet_study.questions.highway import (
     at_best_rates,
     highway_gaps,
     highway_verdict,
     usual,
     with_gates,
 )
-from resnet_study.experiments import EXPERIMENTS, PUBLISHED, parse_seeds
-from resnet_study.highway_literature import beside_published
-from resnet_study.parameters import check_parameters
-from resnet_study.recipes import get_recipe
-from resnet_study.records import load_curves, load_runs, read_record
+from resnet_study.training.recipes import get_recipe
 
-plots.use_style()
+style.use_style()
 
 # %% tags=["parameters", "remove-cell"]
 runs_dir: str = "data/runs"  # folder of the records; relative to the repository
@@ -82,12 +84,12 @@ full_runs = load_runs(full)
 
 # %% tags=["remove-input"]
 Markdown(
-    tables.coverage(experiment, "digits", paths.ROOT / runs_dir, parse_seeds(seeds), gpu=False)
+    experiments.coverage(experiment, "digits", paths.ROOT / runs_dir, parse_seeds(seeds), gpu=False)
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gate-bias", "caption": "Final errors on the digits against the bias that the gates start with, all at the recipe's rate. Points: means over seeds; bars and bands: from the lowest seed to the highest. Plain and residual nets have no gate and are lines across. Axes are logarithmic above 1 %."}, "image": {"alt": "Four panels of final error against gate bias from \u22126 to 0: training error above and validation error below, 18 layers left and 34 layers right. Each has a line for 1\u00d71 gates and one for 3\u00d73 gates, and bands across for the plain and the residual net."}}
 at_rate = usual(runs, rate)
-sources.figure(comparison_plots.errors_by_bias(at_rate), sources.ends(at_rate), at_rate.path)
+sources.figure(highway.errors_by_bias(at_rate), sources.ends(at_rate), at_rate.path)
 
 # %% tags=["hide-cell"]
 OUTCOMES = ("higher", "lower", "undecided")
@@ -97,16 +99,16 @@ def outcomes(gaps):
     """``2 higher, 5 lower, 17 undecided``."""
     counts = gaps.sign.value_counts()
     told = ", ".join(f"{counts.get(name, 0)} {name}" for name in OUTCOMES)
-    return told if len(gaps) else tables.NOT_RECORDED
+    return told if len(gaps) else words.NOT_RECORDED
 
 
 def named(table):
     """Networks and gates in words, one after the other."""
     names = [
-        f"{tables.network(family, depth)} {gate}".strip()
+        f"{words.network(family, depth)} {gate}".strip()
         for family, depth, gate in sorted(
             {
-                (row.family, row.depth, f"({tables.gate(row.gate_kernel, row.gate_bias)})")
+                (row.family, row.depth, f"({words.gate(row.gate_kernel, row.gate_bias)})")
                 if row.family == "highway"
                 else (row.family, row.depth, "")
                 for row in table.itertuples()
@@ -141,7 +143,7 @@ facts = {
     "pictures_epochs": get_recipe("tiny-imagenet-20").epochs,
 }
 signs = set(gaps["validation"].query("match == ''").sign)
-facts["gates_agree"] = tables.NOT_RECORDED
+facts["gates_agree"] = words.NOT_RECORDED
 if {"higher", "lower"} <= signs:
     facts["gates_agree"] = "the claim has no answer before the gate is named"
 elif signs:
@@ -154,15 +156,15 @@ for metric, table in gaps.items():
 scales = {"": runs, "pictures_": picture_runs, "full_": full_runs}
 for prefix, table in scales.items():
     for metric in ("training", "validation"):
-        found, by_depth = tables.NOT_RECORDED, {}
+        found, by_depth = words.NOT_RECORDED, {}
         if len(table):
             found, by_depth = highway_verdict(table, PUBLISHED, f"{metric}_error", "higher")
         if not any(gap.n for gap in by_depth.values()):
-            found = tables.NOT_RECORDED
+            found = words.NOT_RECORDED
         facts[f"{prefix}c8_verdict" if metric == "validation" else f"{prefix}c8_training"] = found
         for depth in (18, 34):
             gap = by_depth.get(depth)
-            facts[f"{prefix}c8_{metric}_{depth}"] = tables.mean_and_interval(gap) if gap else "–"
+            facts[f"{prefix}c8_{metric}_{depth}"] = words.mean_and_interval(gap) if gap else "–"
             facts[f"{prefix}c8_{metric}_{depth}_n"] = gap.n if gap else 0
 for name, value in facts.items():
     glue(name, value, display=False)
@@ -182,9 +184,9 @@ sources.numbers([*records, *pictures, *full])
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-highway-curves", "caption": "ResNets and Highway nets with the published gate, 3\u00d73 and bias \u22122, on the digits at the recipe's rate. Thin lines: training error, running over each epoch's augmented batches; bold lines: validation error. Lines are means over seeds, bands reach from the lowest seed to the highest. The axis is logarithmic above 1 %."}, "image": {"alt": "Two panels of error against iteration, 18 layers left and 34 layers right, with a thin line for training and a bold one for validation error of the residual and of the Highway net."}}
 with_shortcuts = curves[curves.family != "plain"]
-shown = plots.long_curves(with_gates(usual(with_shortcuts, rate), PUBLISHED))
+shown = style.long_curves(with_gates(usual(with_shortcuts, rate), PUBLISHED))
 drawn_runs = with_gates(at_rate[at_rate.family != "plain"], PUBLISHED)
-sources.figure(comparison_plots.family_curves(shown), shown, drawn_runs.path)
+sources.figure(highway.family_curves(shown), shown, drawn_runs.path)
 
 # %% [markdown]
 # ## Rates
@@ -194,7 +196,7 @@ sources.figure(comparison_plots.family_curves(shown), shown, drawn_runs.path)
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-rates", "caption": "Final errors on the digits against the learning rate before its first drop: a third of the recipe's, the recipe's, and three times it. Points: means over seeds; bars: from the lowest seed to the highest. Axes are logarithmic above 1 %."}, "image": {"alt": "Four panels of final error against learning rate: training error above and validation error below, 18 layers left and 34 layers right, with a line each for plain, residual and Highway nets."}}
 whole = runs[runs.match.isna() & (runs.fraction == 1) & (runs.start == "drawn")]
 shown = with_gates(whole, PUBLISHED)
-sources.figure(comparison_plots.errors_by_rate(shown), sources.ends(shown), shown.path)
+sources.figure(highway.errors_by_rate(shown), sources.ends(shown), shown.path)
 
 # %% [markdown]
 # Each network at the rate at which its mean training error is lowest, a run that diverged counting
@@ -215,7 +217,7 @@ sources.table(
 
 # %% tags=["hide-input"]
 sources.table(
-    tables.gaps(gaps["training"]),
+    highway.gap_table(gaps["training"]),
     "Highway − ResNet in training error, digits",
     runs[runs.rate == rate].path,
 )
@@ -225,7 +227,7 @@ sources.table(
 
 # %% tags=["hide-input"]
 sources.table(
-    tables.gaps(gaps["validation"]),
+    highway.gap_table(gaps["validation"]),
     "Highway − ResNet in validation error, digits",
     runs[runs.rate == rate].path,
 )
@@ -262,11 +264,11 @@ sources.table(tables.arms(runs), "All arms on the digits", records)
 # at the recipe's rate alone. These records are ours, in every copy of the book.
 
 # %% tags=["remove-input"]
-Markdown(tables.coverage(experiment, "tiny-imagenet-20", gpu=False))
+Markdown(experiments.coverage(experiment, "tiny-imagenet-20", gpu=False))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-highway-pictures", "caption": "Plain nets, ResNets and Highway nets with the published gate on twenty classes of Tiny ImageNet, as far as they are recorded. Thin lines: training error on augmented pictures; bold lines: validation error on centre crops. Lines are means over seeds, bands reach from the lowest seed to the highest."}, "image": {"alt": "Two panels of error against iteration on pictures, 18 layers left and 34 layers right, with a thin line for training and a bold one for validation error of each family."}}
-shown = plots.long_curves(usual(picture_curves, picture_rate))
-figure = comparison_plots.family_curves(shown, logarithmic=False)
+shown = style.long_curves(usual(picture_curves, picture_rate))
+figure = highway.family_curves(shown, logarithmic=False)
 sources.figure(figure, shown, usual(picture_runs, picture_rate).path)
 
 # %% tags=["hide-input"]
@@ -286,13 +288,13 @@ sources.table(tables.arms(picture_runs), "All arms on twenty classes of Tiny Ima
 # The whole grid is declared there too, every gate and rate at three seeds.
 
 # %% tags=["remove-input"]
-Markdown(tables.coverage(experiment, "tiny-imagenet"))
+Markdown(experiments.coverage(experiment, "tiny-imagenet"))
 
 # %% tags=["remove-input"]
 full_rate = get_recipe("tiny-imagenet").rate
 full_gaps = highway_gaps(full_runs, full_rate, "validation_error") if len(full_runs) else ()
 if len(full_gaps):
-    sources.table(tables.gaps(full_gaps), "Highway − ResNet in validation error", full)
+    sources.table(highway.gap_table(full_gaps), "Highway − ResNet in validation error", full)
 
 # %% [markdown]
 # ## Beside the literature

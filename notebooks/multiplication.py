@@ -23,13 +23,16 @@
 import pandas as pd
 from myst_nb import glue
 
-from resnet_study import interactive, multiplication_plots, paths, plots, sources, tables
-from resnet_study.measurements import get_measurement
-from resnet_study.multiplication import KNOBS, SETTINGS, with_readings
-from resnet_study.parameters import check_parameters
-from resnet_study.records import read_record
+from resnet_study import paths
+from resnet_study.figures import multiplication, sources, style
+from resnet_study.pipeline.measurements import get_measurement
+from resnet_study.pipeline.multiplication import KNOBS, SETTINGS
+from resnet_study.pipeline.parameters import check_parameters
+from resnet_study.pipeline.records import read_record
+from resnet_study.questions import words
+from resnet_study.questions.gradients import with_readings
 
-plots.use_style()
+style.use_style()
 
 # %% tags=["parameters", "remove-cell"]
 measurements_dir: str = (
@@ -65,7 +68,7 @@ NAMED = {
 for name, choice in NAMED.items():
     net = kind(*choice)
     glue(f"factor_{name}", f"{net.factor_mean:.3f}", display=False)
-    glue(f"total_{name}", tables.scientific(10**net.decades_mean), display=False)
+    glue(f"total_{name}", words.scientific(10**net.decades_mean), display=False)
     glue(f"reading_{name}", net.reading, display=False)
 for name in ("width", "images", "draws"):
     glue(name, SETTINGS[name], display=False)
@@ -112,7 +115,7 @@ sources.numbers(files)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-multiplication", "caption": "Gradient at each layer over that of the last layer, in powers of ten (decades), at the largest depth; untrained fully connected nets. Lines are means over draws of the weights, bands reach from the lowest draw to the highest. Grey: within a factor of ten either way. Each panel has an axis of its own. With batch normalisation both initialisations give the same line."}, "image": {"alt": "Six panels of the gradient in decades against the layer: rows sigmoid, tanh, ReLU; left without shortcuts, right with them. Lines for variance 1/N, variance 2/N and batch normalisation. Without shortcuts, sigmoid falls steeply towards the input at both variances, ReLU with variance 1/N falls too, with 2/N it is flat, and with batch normalisation ReLU rises towards the input. The table below has the factors."}}
 drawn = profiles[profiles.depth == profiles.depth.max()]
-sources.figure(multiplication_plots.at_a_glance(drawn), drawn, files)
+sources.figure(multiplication.at_a_glance(drawn), drawn, files)
 
 # %% [markdown]
 # {numref}`fig-multiplication` is read from right to left, as the gradient runs. A straight line is the post's mechanism: the
@@ -124,8 +127,8 @@ sources.figure(multiplication_plots.at_a_glance(drawn), drawn, files)
 # ## Choose a net
 
 # %% tags=["remove-input"]
-chart = interactive.figure(
-    multiplication_plots.to_choose(profiles),
+chart = sources.interactive_figure(
+    multiplication.to_choose(profiles),
     "fig-multiplication-choose",
     "To play with: choose depth, activation, initialisation, normalisation and shortcut; the line is "
     "the gradient at each layer over that of the last one, in decades, the band reaches from the "
@@ -145,7 +148,9 @@ sources.figure(chart, profiles, files)
 # explodes by a factor a layer, so that a straight line describes its logarithm better than √l or log l.
 
 # %% tags=["hide-input"]
-sources.table(tables.multiplication(deepest), "Gradients at the largest depth, net by net", files)
+sources.table(
+    multiplication.growth_table(deepest), "Gradients at the largest depth, net by net", files
+)
 
 # %% [markdown]
 # Of the {glue:text}`n_nets` nets of {glue:text}`deepest` layers, {glue:text}`n_vanishes` have gradients that vanish,

@@ -39,16 +39,21 @@
 from IPython.display import Markdown
 from myst_nb import glue
 
-from resnet_study import depth_effects, objection_plots, objections, paths, plots, sources, tables
-from resnet_study.effects import select
-from resnet_study.experiments import EXPERIMENTS, FIG2, OBJECTIONS
-from resnet_study.objections import BEST, DEGRADATION, RECIPE, SHORTCUT
-from resnet_study.parameters import check_parameters
-from resnet_study.recipes import get_recipe
-from resnet_study.records import load_runs
+from resnet_study import paths
+from resnet_study.figures import objections as objections_figures
+from resnet_study.figures import sources, style
+from resnet_study.pipeline.parameters import check_parameters
+from resnet_study.pipeline.records import load_runs
+from resnet_study.questions import depth as depth_questions
+from resnet_study.questions import experiments, words
+from resnet_study.questions import objections as objections_questions
+from resnet_study.questions.effects import select
+from resnet_study.questions.experiments import EXPERIMENTS, FIG2, OBJECTIONS
+from resnet_study.questions.objections import BEST, DEGRADATION, RECIPE, SHORTCUT
 from resnet_study.statistics import estimate
+from resnet_study.training.recipes import get_recipe
 
-plots.use_style()
+style.use_style()
 
 # %% tags=["parameters", "remove-cell"]
 runs_dir: str = "data/runs"  # folder of the records; relative to the repository
@@ -60,22 +65,23 @@ experiment, recipe = EXPERIMENTS["objections"], get_recipe("digits")
 records = experiment.records(folder, recipe.name)
 runs = load_runs(records)
 CHANCE = 90.0  # percent: ten classes
-cases = {name: objections.raised(runs, recipe, name) for name in (RECIPE, *OBJECTIONS)}
+cases = {name: objections_questions.raised(runs, recipe, name) for name in (RECIPE, *OBJECTIONS)}
 found = {
-    effect.name: objections.remainders(runs, recipe, effect) for effect in (DEGRADATION, SHORTCUT)
+    effect.name: objections_questions.remainders(runs, recipe, effect)
+    for effect in (DEGRADATION, SHORTCUT)
 }
-gaps = {depth: objections.starts(runs, recipe, depth) for depth in (18, 34)}
-usual = objections.trained(runs, recipe)
+gaps = {depth: objections_questions.starts(runs, recipe, depth) for depth in (18, 34)}
+usual = objections_questions.trained(runs, recipe)
 
 # %% tags=["remove-input"]
-Markdown(tables.coverage(experiment, recipe.name, folder, gpu=False))
+Markdown(experiments.coverage(experiment, recipe.name, folder, gpu=False))
 
 # %% [markdown]
 # ## The errors
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-objections", "caption": "Final training errors of the nets of Fig. 2 with each objection, as far as they are recorded. Points are means over seeds, lines reach from the lowest seed to the highest. Grey: failure; dotted: guessing."}, "image": {"alt": "A row for the recipe and for each objection, with a point for plain-18, plain-34, ResNet-18 and ResNet-34 by training error. The tables below have the numbers."}}
 sources.figure(
-    objection_plots.objection_errors(cases, CHANCE),
+    objections_figures.objection_errors(cases, CHANCE),
     {name: nets[["family", "depth", "seed", "training_error"]] for name, nets in cases.items()},
     records,
 )
@@ -84,7 +90,9 @@ sources.figure(
 # The same with validation errors and sizes: mean ± standard deviation over n seeds, without runs that diverged.
 
 # %% tags=["hide-cell"]
-sources.table(tables.objections(cases), "The nets of Fig. 2 with each objection", records)
+sources.table(
+    objections_figures.objection_table(cases), "The nets of Fig. 2 with each objection", records
+)
 
 # %% tags=["hide-cell"]
 NETS = [(arm.family, arm.depth) for arm in FIG2]
@@ -97,12 +105,14 @@ def those(reading, effect):
 
 
 facts = {
-    "failure": int(depth_effects.FAILURE),
+    "failure": int(depth_questions.FAILURE),
     "n_objections": len(OBJECTIONS),
-    "n_means": sum(len(select(cases[name], "plain", 34)) > 0 for name in objections.MEANS),
+    "n_means": sum(
+        len(select(cases[name], "plain", 34)) > 0 for name in objections_questions.MEANS
+    ),
     "n_runs": len(runs),
     "n_diverged": int(runs.diverged.sum()),
-    "c3_alone": objections.shortcut_alone(runs),
+    "c3_alone": objections_questions.shortcut_alone(runs),
 }
 ROWS = {
     "recipe": RECIPE,
@@ -114,32 +124,32 @@ ROWS = {
     "best": BEST,
 }
 for title, effect in {"degradation": DEGRADATION, "shortcut": SHORTCUT}.items():
-    facts[title] = objections.summary(found[effect.name])
+    facts[title] = objections_questions.summary(found[effect.name])
     for reading in ("remains", "remains, smaller", "turns round", "not decided", "both fail"):
         facts[f"{title}_{reading.replace(', ', '_').replace(' ', '_')}"] = those(reading, effect)
     for key, name in ROWS.items():
         one = found[effect.name][name]
-        facts[f"{title}_{key}"] = tables.mean_and_interval(one.gap)
+        facts[f"{title}_{key}"] = words.mean_and_interval(one.gap)
         facts[f"{title}_{key}_reading"] = one.reading
         facts[f"{title}_{key}_n"] = one.gap.n
 for family, depth in NETS:
     key = f"{family}_{depth}"
-    name, nets = objections.best(runs, recipe, family, depth)
-    facts[f"best_{key}"] = name or tables.NOT_RECORDED
-    errors = estimate(depth_effects.errors(nets))
-    facts[f"best_{key}_error"] = tables.mean_and_deviation(errors)
+    name, nets = objections_questions.best(runs, recipe, family, depth)
+    facts[f"best_{key}"] = name or words.NOT_RECORDED
+    errors = estimate(depth_questions.errors(nets))
+    facts[f"best_{key}_error"] = words.mean_and_deviation(errors)
     facts[f"best_{key}_n"] = errors.n
-    trains = [n for n, case in cases.items() if depth_effects.trains(select(case, family, depth))]
+    trains = [n for n, case in cases.items() if depth_questions.trains(select(case, family, depth))]
     facts[f"trains_{key}"] = "; ".join(trains) or "none of them"
     bare = select(cases["no normalisation"], family, depth)
-    facts[f"bare_{key}"] = depth_effects.outcome(bare)
+    facts[f"bare_{key}"] = depth_questions.outcome(bare)
 for name in ("zero-gamma", "skip-init"):
     for depth in (18, 34):
         nets = select(usual, "residual", depth, normalisation=name)
         key = f"{name.replace('-', '_')}_{depth}"
-        facts[key] = depth_effects.outcome(nets)
-        facts[f"{key}_error"] = tables.mean_and_deviation(estimate(depth_effects.errors(nets)))
-        facts[f"{key}_gap"] = tables.mean_and_interval(gaps[depth][name])
+        facts[key] = depth_questions.outcome(nets)
+        facts[f"{key}_error"] = words.mean_and_deviation(estimate(depth_questions.errors(nets)))
+        facts[f"{key}_gap"] = words.mean_and_interval(gaps[depth][name])
 for name, value in facts.items():
     glue(name, value, display=False)
 sources.numbers(records)
@@ -152,9 +162,10 @@ sources.numbers(records)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-remainders", "caption": "Left the degradation, right the shortcut's worth, with the recipe, with each objection, and with each net at its best, as far as they are recorded. Points are means over seeds with 95 % intervals, paired by seed; full where the effect remains, hollow where it does not. Dotted: the recipe's."}, "image": {"alt": "Two panels with a row for the recipe and for each objection: the difference plain-34 \u2212 plain-18 left and ResNet-34 \u2212 plain-34 right, each with its interval and a line at zero. The tables below have the numbers."}}
 remainders = {
-    effect.name: tables.remainders(found[effect.name]) for effect in (DEGRADATION, SHORTCUT)
+    effect.name: objections_figures.remainder_table(found[effect.name])
+    for effect in (DEGRADATION, SHORTCUT)
 }
-sources.figure(objection_plots.remainders(found), remainders, records)
+sources.figure(objections_figures.remainders(found), remainders, records)
 
 # %% [markdown]
 # The degradation, plain-34 − plain-18:
@@ -198,7 +209,7 @@ sources.table(remainders[SHORTCUT.name], "What remains of the shortcut's worth",
 # normalisation* leaves the branch as it is, so that signals grow from block to block. All by the recipe:
 
 # %% tags=["hide-input"]
-sources.table(tables.starts(usual, gaps), "Residual nets by their start", records)
+sources.table(objections_figures.start_table(usual, gaps), "Residual nets by their start", records)
 
 # %% [markdown]
 # By shortcuts alone, without any normalisation, of ResNet-34 {glue:text}`bare_residual_34`; of plain-34 {glue:text}`bare_plain_34`, and of plain-18

@@ -15,13 +15,14 @@
 # %% tags=["remove-cell"]
 from IPython.display import Markdown
 
-from resnet_study import paths, plots, sources, tables
-from resnet_study.effects import compare, identical_curves, reproduced
-from resnet_study.experiments import EXPERIMENTS, parse_seeds
-from resnet_study.parameters import check_parameters
-from resnet_study.records import load_curves, load_runs
+from resnet_study import paths, reproduction
+from resnet_study.figures import fig2, sources, style
+from resnet_study.pipeline.parameters import check_parameters
+from resnet_study.pipeline.records import load_curves, load_runs
+from resnet_study.questions.experiments import EXPERIMENTS, parse_seeds
+from resnet_study.reproduction import compare, identical_curves, reproduced
 
-plots.use_style()
+style.use_style()
 
 # %% tags=["parameters", "remove-cell"]
 runs_dir: str = ""  # folder of your records; none: there are none yet
@@ -46,10 +47,10 @@ Markdown(text)
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-reproduction", "caption": "Our curves above, yours below, on the same axes. Thin lines: training error; bold lines: validation error; means over seeds, with bands from the lowest seed to the highest."}, "image": {"alt": "Four panels of error against iteration. Upper row: our plain nets and ResNets; lower row: yours."}}
 if runs_dir:
     shown = {
-        "(ours)": plots.long_curves(load_curves(ours)),
-        "(yours)": plots.long_curves(load_curves(yours)),
+        "(ours)": style.long_curves(load_curves(ours)),
+        "(yours)": style.long_curves(load_curves(yours)),
     }
-    sources.figure(plots.fig2(shown), shown, [*ours, *yours])
+    sources.figure(fig2.fig2(shown), shown, [*ours, *yours])
 
 # %% [markdown]
 # ## The rule
@@ -63,4 +64,6 @@ if runs_dir:
 
 # %% tags=["hide-input"]
 if runs_dir:
-    sources.table(tables.comparison(comparison), "Our effects and yours", [*ours, *yours])
+    sources.table(
+        reproduction.comparison_table(comparison), "Our effects and yours", [*ours, *yours]
+    )

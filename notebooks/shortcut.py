@@ -21,14 +21,17 @@
 from IPython.display import Markdown
 from myst_nb import glue
 
-from resnet_study import anatomy, paths, plots, shortcut_plots, sources, tables
-from resnet_study.effects import sign
-from resnet_study.measurements import MEASUREMENTS
-from resnet_study.parameters import check_parameters
+from resnet_study import paths
+from resnet_study.figures import shortcut, sources, style
+from resnet_study.pipeline import anatomy
+from resnet_study.pipeline.measurements import MEASUREMENTS
+from resnet_study.pipeline.parameters import check_parameters
+from resnet_study.questions import gradients, words
+from resnet_study.questions.effects import sign
+from resnet_study.questions.words import network
 from resnet_study.statistics import paired_difference
-from resnet_study.tables import network
 
-plots.use_style()
+style.use_style()
 
 # %% tags=["parameters", "remove-cell"]
 measurements_dir: str = (
@@ -46,7 +49,7 @@ watched = [
 recorded = [m for m in watched if m.state(folder) == "recorded"]
 found = [(m.settings, m.tables(folder)) for m in recorded]
 files = [m.path(folder) for m in recorded]
-responses, lesions = anatomy.load(found, "responses"), anatomy.load(found, "lesions")
+responses, lesions = gradients.load(found, "responses"), gradients.load(found, "lesions")
 surveyed = [
     m
     for name, m in MEASUREMENTS.items()
@@ -59,7 +62,7 @@ relief_files = [m.path(folder) for m in surveyed]
 # %% tags=["hide-cell"]
 mean_response = responses.groupby(["family", "depth", "seed"]).deviation.mean()
 for (family, depth), values in mean_response.groupby(["family", "depth"]):
-    glue(f"response_{family}_{depth}", tables.mean_and_range(values, 3), display=False)
+    glue(f"response_{family}_{depth}", words.mean_and_range(values, 3), display=False)
 smaller = paired_difference(mean_response["residual", 34], mean_response["plain", 34])
 deeper = paired_difference(mean_response["residual", 34], mean_response["residual", 18])
 FOUND = {
@@ -67,10 +70,10 @@ FOUND = {
     "higher": "is turned round here",
     "undecided": "does not show here",
 }
-glue("response_gap", tables.mean_and_interval(smaller), display=False)
+glue("response_gap", words.mean_and_interval(smaller), display=False)
 glue("response_found", FOUND[sign(smaller)], display=False)
 glue("response_depth_found", FOUND[sign(deeper)], display=False)
-glue("response_depth_gap", tables.mean_and_interval(deeper), display=False)
+glue("response_depth_gap", words.mean_and_interval(deeper), display=False)
 
 cost = lesions.assign(
     cost=lesions.error - lesions.whole, cost_recalibrated=lesions.recalibrated - lesions.whole
@@ -78,13 +81,11 @@ cost = lesions.assign(
 chance = 90.0  # percent: ten classes
 for (family, depth), nets in cost.groupby(["family", "depth"]):
     by_seed = nets.groupby("seed")
-    glue(f"whole_{family}_{depth}", tables.mean_and_range(by_seed.whole.first(), 3), display=False)
-    glue(
-        f"median_{family}_{depth}", tables.mean_and_range(by_seed.error.median(), 3), display=False
-    )
+    glue(f"whole_{family}_{depth}", words.mean_and_range(by_seed.whole.first(), 3), display=False)
+    glue(f"median_{family}_{depth}", words.mean_and_range(by_seed.error.median(), 3), display=False)
     glue(
         f"median_recalibrated_{family}_{depth}",
-        tables.mean_and_range(by_seed.recalibrated.median(), 3),
+        words.mean_and_range(by_seed.recalibrated.median(), 3),
         display=False,
     )
 blocks = cost[(cost.family == "residual") & (cost.depth == 34)].groupby("block", sort=False)
@@ -112,7 +113,7 @@ Markdown(f"**{len(found)} trainings and {len(reliefs)} landscapes are recorded.*
 # residual functions are small changes.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-responses", "caption": "Standard deviation of each layer's response in trained nets. Lines are means over seeds, bands reach from the lowest to the highest; the axis is logarithmic."}, "image": {"alt": "Two panels of the deviation of the response against the layer: plain nets left, ResNets right, a line for each depth. The text below has the means."}}
-sources.figure(shortcut_plots.responses(responses), responses, files)
+sources.figure(shortcut.responses(responses), responses, files)
 
 # %% [markdown]
 # The mean over the layers is {glue:text}`response_plain_34` in plain-34 and {glue:text}`response_residual_34` in ResNet-34 (mean over seeds
@@ -131,7 +132,7 @@ sources.figure(shortcut_plots.responses(responses), responses, files)
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-shortcut-lesions", "caption": "Validation error without each block in turn, for nets of 34 layers: as it is (dashed) and recalibrated (solid); dotted across: the whole net. Lines are means over seeds, bands reach from the lowest to the highest. Dotted verticals: blocks that halve the resolution."}, "image": {"alt": "Two panels of the validation error against the block taken out. In plain-34 both lines lie far above the whole net for most blocks. In ResNet-34 the recalibrated line stays near the whole net for most blocks. The table below has the medians."}}
 drawn = lesions[lesions.depth == 34]
 of_34 = [path for path in files if "-34-" in path.name]
-sources.figure(shortcut_plots.lesions(drawn, 34), drawn, of_34)
+sources.figure(shortcut.lesions(drawn, 34), drawn, of_34)
 
 # %% [markdown]
 # Validation errors in percent, mean over {glue:text}`n` seeds [lowest, highest]; the median is over the blocks of a net:
@@ -152,10 +153,10 @@ sources.figure(shortcut_plots.lesions(drawn, 34), drawn, of_34)
 # filter that is as long as the filter itself.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-contours", "caption": "Loss (mean cross-entropy in nats on the clean training images) around trained nets of 34 layers, seed 0, along two random filter-normalised directions; the cross is the net. Levels are the same left and right, four to a decade."}, "image": {"alt": "Two maps of contour lines of the loss around plain-34 and ResNet-34 on one scale. The relief below shows the same as surfaces."}}
-sources.figure(shortcut_plots.contours(landscapes), landscapes, relief_files)
+sources.figure(shortcut.contours(landscapes), landscapes, relief_files)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-relief", "caption": "The same loss as surfaces, logarithmic, on one scale."}, "image": {"alt": "Two surfaces of the logarithm of the loss over the plane of the two directions, plain-34 and ResNet-34, each with its lowest point near the middle."}}
-sources.figure(shortcut_plots.relief(landscapes), landscapes, relief_files)
+sources.figure(shortcut.relief(landscapes), landscapes, relief_files)
 
 # %% tags=["hide-cell"]
 for title, measured in reliefs.items():

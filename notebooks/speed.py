@@ -30,14 +30,15 @@
 from IPython.display import Markdown
 from myst_nb import glue
 
-from resnet_study import effects, plots, sources, tables
-from resnet_study.benchmarks import coverage, find_results, load_speeds, title
-from resnet_study.experiments import EXPERIMENTS
-from resnet_study.parameters import check_parameters
-from resnet_study.records import load_runs, read_record
+from resnet_study.figures import sources, speed, style
+from resnet_study.pipeline.benchmarks import coverage, find_results, load_speeds, title
+from resnet_study.pipeline.parameters import check_parameters
+from resnet_study.pipeline.records import load_runs, read_record
+from resnet_study.questions import effects, words
+from resnet_study.questions.experiments import EXPERIMENTS
 
 check_parameters()
-plots.use_style()
+style.use_style()
 
 # %% tags=["remove-cell"]
 results = find_results()
@@ -48,7 +49,7 @@ Markdown(coverage(results))
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Training images per second of three loops, for the recipe, the precision and the device in the title, without evaluations. Bars are medians over rounds; thin lines reach from the slowest round to the fastest."}, "image": {"alt": "Horizontal bars of images per second, three for each network: stock loop, stock loop with resident data, and ours. The table of the same title has the numbers."}}
 for path in results:
     speeds = load_speeds(path)
-    sources.figure(plots.speeds(speeds, title(read_record(path))), speeds, [path])
+    sources.figure(speed.speeds(speeds, title(read_record(path))), speeds, [path])
 
 # %% [markdown]
 # ## In numbers
@@ -65,7 +66,7 @@ for path in results:
 
 # %% tags=["remove-input"]
 for path in results:
-    sources.table(tables.speeds(load_speeds(path)), title(read_record(path)), [path])
+    sources.table(speed.speed_table(load_speeds(path)), title(read_record(path)), [path])
 
 # %% [markdown]
 # ## What was measured where
@@ -74,7 +75,7 @@ for path in results:
 # of each after the other, without evaluations.
 
 # %% tags=["remove-input"]
-sources.table(tables.measurements(results), "Where the three loops were measured", results)
+sources.table(speed.benchmark_table(results), "Where the three loops were measured", results)
 
 # %% [markdown]
 # `make benchmark` measures the digits on your machine, and with `DATA_DIR=` the folder that
@@ -93,7 +94,9 @@ files = {name: EXPERIMENTS[name].records() for name in ("fig2", "precision")}
 exact, rounded = (load_runs(records) for records in files.values())
 compared = [path for records in files.values() for path in records]
 sources.table(
-    tables.precisions(exact, rounded), "Final training errors on digits, two precisions", compared
+    speed.precision_table(exact, rounded),
+    "Final training errors on digits, two precisions",
+    compared,
 )
 
 # %% tags=["hide-cell"]
@@ -104,7 +107,7 @@ deep, same = (
     for family in ("plain", "residual")
 )
 for name, value in {"bfloat16_plain": deep, "bfloat16_residual": same}.items():
-    glue(name, tables.mean_and_interval(value), display=False)
+    glue(name, words.mean_and_interval(value), display=False)
     glue(f"{name}_sign", effects.sign(value), display=False)
 sources.numbers(compared)
 

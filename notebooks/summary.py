@@ -16,10 +16,12 @@
 # %% tags=["remove-cell"]
 from myst_nb import glue
 
-from resnet_study import claims, paths, sources
-from resnet_study.experiments import EXPERIMENTS
-from resnet_study.parameters import check_parameters
-from resnet_study.records import find_records, load_runs
+from resnet_study import paths
+from resnet_study.figures import sources
+from resnet_study.pipeline.parameters import check_parameters
+from resnet_study.pipeline.records import find_records, load_runs
+from resnet_study.questions import claims
+from resnet_study.questions.experiments import EXPERIMENTS
 
 # %% tags=["parameters", "remove-cell"]
 runs_dir: str = "data/runs"  # folder of the records; relative to the repository

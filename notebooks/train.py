@@ -62,15 +62,18 @@ deadline: Optional[float] = None  # Unix time at which to save and stop; run aga
 # The parameters make a run; an impossible one stops here, with the accepted values.
 
 # %%
-from resnet_study import paths, plots, progress, sources
-from resnet_study.checkpoints import OutOfTime
-from resnet_study.parameters import check_parameters
-from resnet_study.recipes import get_recipe
-from resnet_study.records import load_curves, load_runs
-from resnet_study.runs import make_run, perform
+from resnet_study import paths
+from resnet_study.errors import OutOfTime
+from resnet_study.figures import fig2, sources, style
+from resnet_study.pipeline.parameters import check_parameters
+from resnet_study.pipeline.perform import perform
+from resnet_study.pipeline.records import load_curves, load_runs
+from resnet_study.pipeline.run import make_run
+from resnet_study.training import progress
+from resnet_study.training.recipes import get_recipe
 
 check_parameters()
-plots.use_style()
+style.use_style()
 changes = {"epochs": epochs, "width": width, "batch": batch, "rate": rate}
 changes |= {"fraction": fraction, "own_subset": own_subset}
 changes |= {"precision": precision, "patience": patience}
@@ -129,4 +132,4 @@ if recorded:
 # %% mystnb={"figure": {"caption": "Training error (thin) and validation error (bold) of the run above.", "name": "fig-train"}, "image": {"alt": "Error in percent against iteration for a single run, a thin line for training and a bold one for validation error. The table above has where they end."}} tags=[]
 if recorded:
     curves = load_curves(recorded)
-    sources.figure(plots.curve(curves, run.name), plots.long_curves(curves), recorded)
+    sources.figure(fig2.curve(curves, run.name), style.long_curves(curves), recorded)

@@ -7,28 +7,38 @@ with 128 and its number.
 
 import contextlib
 import os
+import re
 import sys
 import time
 from pathlib import Path
 
 import click
 
-from resnet_study import archive as archives
-from resnet_study import claims, paths, progress, readme, verification
-from resnet_study.blocks import NORMALISATIONS, SHORTCUTS
-from resnet_study.checkpoints import OutOfTime, share_done
-from resnet_study.distributed import AnotherProcessFailed, is_leader, processes, speaks
-from resnet_study.effects import FEWEST_SEEDS
-from resnet_study.errors import InputError, require_at_least
-from resnet_study.executions import log_execution
-from resnet_study.experiments import EXPERIMENTS, get_experiment, parse_seeds
-from resnet_study.measurements import MEASUREMENTS, record_missing
-from resnet_study.models import FAMILIES
-from resnet_study.queue import Place, default_jobs, parse_duration, train_missing
-from resnet_study.recipes import RECIPES, get_recipe
-from resnet_study.records import read_record
-from resnet_study.runs import Run, make_run, perform
+from resnet_study import paths
+from resnet_study.errors import InputError, OutOfTime, require_at_least
+from resnet_study.models.blocks import NORMALISATIONS, SHORTCUTS
+from resnet_study.models.networks import FAMILIES
+from resnet_study.pipeline import archive as archives
+from resnet_study.pipeline import verification
+from resnet_study.pipeline.executions import log_execution
+from resnet_study.pipeline.measurements import MEASUREMENTS, record_missing
+from resnet_study.pipeline.perform import perform
+from resnet_study.pipeline.queue import (
+    Place,
+    default_jobs,
+    train_missing,
+)
+from resnet_study.pipeline.records import read_record
+from resnet_study.pipeline.run import Run, make_run
+from resnet_study.processes import is_leader, processes, speaks
+from resnet_study.questions import claims
+from resnet_study.questions.effects import FEWEST_SEEDS
+from resnet_study.questions.experiments import EXPERIMENTS, get_experiment, parse_seeds
 from resnet_study.signals import Stopped, stoppable
+from resnet_study.training import progress
+from resnet_study.training.checkpoints import share_done
+from resnet_study.training.distributed import AnotherProcessFailed
+from resnet_study.training.recipes import RECIPES, get_recipe
 
 UNFINISHED = 75  # EX_TEMPFAIL of sysexits.h: "try again later"
 
@@ -159,7 +169,8 @@ def seed_list(text: str | None) -> tuple[int, ...] | None:
     """The seeds of an option, or None where it was not given.
 
     Raises:
-        InputError: for a text that :func:`~resnet_study.experiments.parse_seeds` cannot read.
+        InputError: for a text that :func:`~resnet_study.questions.experiments.parse_seeds`
+            cannot read.
     """
     return None if text is None else parse_seeds(text)
 
@@ -271,21 +282,6 @@ def verdicts(runs_dir):
 
 
 @cli.command()
-def pdf():
-    """Print the book in _build/html into _build/resnet-study.pdf, and link to it from the pages."""
-    from resnet_study.printing import make_pdf  # needs what the book needs; training does not
-
-    click.echo(f"the book on paper: {make_pdf()}")
-
-
-@cli.command(name="readme")
-def readme_():
-    """Renew what README.md shows of the records: verdicts and figure."""
-    paths.require_checkout("readme")
-    readme.renew()
-
-
-@cli.command()
 @click.argument("names", nargs=-1)
 @click.option("--jobs", type=int, help="Measurements at a time. [one a core]")
 @click.option("--overwrite", is_flag=True, help="Measure again what is recorded already.")
@@ -361,7 +357,7 @@ def list_():
 @click.option("--log", type=Path, help="File in which to note how long it took. [none]")
 def execute(notebook, output, parameters, log):
     """Run NOTEBOOK with papermill into OUTPUT, after checking names and types of parameters."""
-    from resnet_study.notebooks import execute, parse_parameters
+    from resnet_study.pipeline.notebooks import execute, parse_parameters
 
     clock = time.perf_counter()
     execute(notebook, output, parse_parameters(notebook, dict(parameters)))
@@ -421,3 +417,16 @@ def _drop_what_cannot_be_written() -> None:
             stream.flush()
         except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in ``90s``, ``9m``, ``2h`` or ``1h30m``.
+
+    Raises:
+        InputError: for a text of another form.
+    """
+    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip())
+    if not match or not any(match.groups()):
+        raise InputError(f"time budget {text!r} is no duration; accepted: such as 90s, 9m, 1h30m")
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return 3600 * hours + 60 * minutes + seconds

@@ -3,6 +3,10 @@
 from collections.abc import Iterable
 
 
+class OutOfTime(Exception):
+    """The time budget is spent; the training is saved and can go on later."""
+
+
 class InputError(ValueError):
     """A value, file or folder given by the user that cannot be used; says what is accepted."""
 

@@ -17,11 +17,12 @@ from bs4 import BeautifulSoup
 from filelock import FileLock
 
 from resnet_study import cli, paths
-from resnet_study.data import Images, make_dataset
-from resnet_study.recipes import get_recipe
-from resnet_study.records import write_record
+from resnet_study.data.datasets import Images, make_dataset
+from resnet_study.pipeline.perform import perform
+from resnet_study.pipeline.records import write_record
+from resnet_study.pipeline.run import Run
 from resnet_study.reproduction import BOOK_OPTIONS
-from resnet_study.runs import Run, perform
+from resnet_study.training.recipes import get_recipe
 
 matplotlib.use("Agg")
 torch.set_num_threads(1)
@@ -126,13 +127,14 @@ def generated_site(tmp_path_factory):
     contents = "# Contents\n\n```{toctree}\nbook/runs\nbook/status\n```\n"
     (folder / "sources" / "index.md").write_text(contents)
     settings = {
-        "extensions": "myst_parser,resnet_study.runs_page,resnet_study.status_page",
+        "extensions": "myst_parser,runs_page,status_page",
         "templates_path": paths.ROOT / "book" / "_templates",
         "suppress_warnings": "myst.xref_missing",  # the rest of the book
     }
     options = [part for key, value in settings.items() for part in ("-D", f"{key}={value}")]
     command = [sys.executable, "-m", "sphinx", "-C", "-q", *options, folder / "sources"]
-    done = subprocess.run([*command, folder / "html"], capture_output=True, text=True)
+    ours = os.environ | {"PYTHONPATH": str(paths.ROOT / "book" / "_ext")}
+    done = subprocess.run([*command, folder / "html"], capture_output=True, text=True, env=ours)
     assert not done.stderr, done.stderr
     return folder / "html"
 

@@ -14,12 +14,13 @@ import torch
 from conftest import random_images
 from torch import nn
 
-from resnet_study.checkpoints import Checkpoint
-from resnet_study.data import make_dataset
-from resnet_study.distributed import is_leader, process_group, processes, total
-from resnet_study.models import build_model
-from resnet_study.recipes import get_recipe
-from resnet_study.training import Training, evaluate
+from resnet_study.data.datasets import make_dataset
+from resnet_study.models.networks import build_model
+from resnet_study.processes import is_leader, processes
+from resnet_study.training.checkpoints import Checkpoint
+from resnet_study.training.distributed import process_group, total
+from resnet_study.training.loop import Training, evaluate
+from resnet_study.training.recipes import get_recipe
 
 RECIPE = get_recipe("digits", epochs=2, batch=16)
 

@@ -12,8 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from resnet_study.recipes import get_recipe
-from resnet_study.runs import Run, perform
+from resnet_study.pipeline.perform import perform
+from resnet_study.pipeline.run import Run
+from resnet_study.training.recipes import get_recipe
 
 RUN = Run(get_recipe("digits", width=4, epochs=100), "plain", 18, seed=3)
 CHILD = """

@@ -10,13 +10,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from resnet_study.distributed import (
-    average_statistics,
-    is_leader,
-    parallel,
-    process_group,
-    rank,
-)
+from resnet_study.processes import is_leader, rank
+from resnet_study.training.distributed import average_statistics, parallel, process_group
 
 if __name__ == "__main__":
     torch.set_num_threads(1)

@@ -4,23 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from resnet_study import anatomy_plots, tables
-from resnet_study.anatomy import (
-    BATCH,
-    LAGS,
-    LINES,
-    MOMENTS,
-    decades,
-    load,
-    measure,
-    settings,
-    verdict_c2,
-    verdict_c3,
-)
-from resnet_study.recipes import get_recipe
-from resnet_study.records import read_record
-from resnet_study.runs import Run, perform
+from resnet_study.figures import gradients
+from resnet_study.pipeline.anatomy import BATCH, LAGS, LINES, MOMENTS, measure, settings
+from resnet_study.pipeline.perform import perform
+from resnet_study.pipeline.records import read_record
+from resnet_study.pipeline.run import Run
+from resnet_study.questions.gradients import decades, load, verdict_c2, verdict_c3
 from resnet_study.statistics import Estimate
+from resnet_study.training.recipes import get_recipe
 
 SHORT = {"epochs": 2, "width": 2}
 SMALL = settings("residual", 8, seed=1) | {"moments": [0, 2, 23, 46], "batch": 32}
@@ -150,7 +141,7 @@ def test_the_table_of_gradients_reads_each_net_and_counts_its_seeds():
     grown = _growth({0: [1e3, 1e3, 2e3], 23: [1, 2, 3]})
     errors = _growth({20: [40, 50, 60]}).rename(columns={"total": "training_error"})
     errors = errors.assign(epoch=20)
-    (row,) = tables.gradients(grown, errors, [0, 23]).to_dict("records")
+    (row,) = gradients.gradient_table(grown, errors, [0, 23]).to_dict("records")
     assert row["iteration 0"].endswith("] ↑")
     assert row["iteration 23"].endswith("] =")
     assert (row["network"], row["n"], row["training error, %"]) == ("plain-34", 3, "50.00 ± 10.00")
@@ -159,10 +150,10 @@ def test_the_table_of_gradients_reads_each_net_and_counts_its_seeds():
 def test_figures_have_a_line_for_each_net_and_moment(measured):
     plain = {**measured, "growth": measured["growth"] * [1, 1, 2]}
     found = [(SMALL, measured), (SMALL | {"family": "plain"}, plain)]
-    growth = anatomy_plots.growth(load(found, "growth"))
+    growth = gradients.growth(load(found, "growth"))
     assert [len(axes.lines) for axes in growth.axes] == [2, 0]
-    profiles = anatomy_plots.profiles(load(found, "norms"), 8, [0, 46])
+    profiles = gradients.profiles(load(found, "norms"), 8, [0, 46])
     assert [len(axes.lines) for axes in profiles.axes] == [2, 2]
     assert profiles.axes[0].get_title() == "plain-8"
-    shattering = anatomy_plots.shattering(load(found, "shattering"))
+    shattering = gradients.shattering(load(found, "shattering"))
     assert [axes.get_title() for axes in shattering.axes] == ["before training", "after training"]

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from resnet_study.architecture import CLASSES, IMAGE, build_for_imagenet, costs, layout
 from resnet_study.errors import InputError
+from resnet_study.figures.block import CLASSES, IMAGE, build_for_imagenet, costs, layout
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,11 @@ from dataclasses import replace
 import pytest
 from conftest import files_below, resealed
 
-from resnet_study import archive as archives
 from resnet_study import paths
-from resnet_study.archive import pack, unpack
 from resnet_study.errors import InputError
-from resnet_study.records import RecordError, find_records
+from resnet_study.pipeline import archive as archives
+from resnet_study.pipeline.archive import pack, unpack
+from resnet_study.pipeline.records import RecordError, find_records
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 import torch
 
-from resnet_study.augmentation import (
+from resnet_study.data.augmentation import (
     Augmentation,
     colour_axes,
     colour_moments,

@@ -26,13 +26,15 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from training_loop import benchmark, time_steps
 
-from resnet_study import paths, plots, tables
-from resnet_study.augmentation import Augmentation
-from resnet_study.benchmarks import LOOPS, coverage, find_results, load_speeds, result_path
-from resnet_study.data import load_data, make_dataset
-from resnet_study.models import build_model, count_parameters
-from resnet_study.recipes import PRECISIONS, get_recipe
-from resnet_study.records import RecordError, read_record, write_record
+from resnet_study import paths
+from resnet_study.data.augmentation import Augmentation
+from resnet_study.data.datasets import load_data, make_dataset
+from resnet_study.figures import speed as speed_figures
+from resnet_study.figures import style
+from resnet_study.models.networks import build_model, count_parameters
+from resnet_study.pipeline.benchmarks import LOOPS, coverage, find_results, load_speeds, result_path
+from resnet_study.pipeline.records import RecordError, read_record, write_record
+from resnet_study.training.recipes import PRECISIONS, get_recipe
 
 SCRIPT = paths.ROOT / "benchmarks" / "training_loop.py"
 CPU = torch.device("cpu")
@@ -270,7 +272,7 @@ def test_speeds_are_medians_with_their_spread(known):
 
 
 def test_a_table_of_speeds_compares_with_ours(known):
-    table = tables.speeds(load_speeds(known))
+    table = speed_figures.speed_table(load_speeds(known))
     assert list(table.network) == ["plain-8"] * 3 + ["ResNet-8"] * 3
     assert list(table["ours"][:3]) == ["4.00×", "2.00×", "1.00×"]
     assert list(table["of floor"][:3]) == ["6 %", "12 %", "25 %"]
@@ -280,17 +282,17 @@ def test_a_table_of_speeds_compares_with_ours(known):
 
 def test_a_table_of_speeds_shows_memory_where_it_was_measured(known):
     speeds = load_speeds(known).assign(peak_memory_bytes=1.5 * 2**30)
-    assert set(tables.speeds(speeds)["peak memory, GiB"]) == {"1.50"}
+    assert set(speed_figures.speed_table(speeds)["peak memory, GiB"]) == {"1.50"}
 
 
 def test_a_table_of_measurements_says_how_long_figure_2_takes(known):
-    (row,) = tables.measurements([known]).to_dict("records")
+    (row,) = speed_figures.benchmark_table([known]).to_dict("records")
     assert (row["recipe"], row["batch"], row["rounds × steps"]) == ("digits", 16, "2 × 2")
     assert row["Fig. 2 once, minutes"] == f"{2 * 20 * 50 / 4000 / 60:.3g}"
 
 
 def test_the_figure_has_a_bar_for_each_network_and_loop(known):
-    (axes,) = plots.speeds(load_speeds(known), "digits on a processor").axes
+    (axes,) = speed_figures.speeds(load_speeds(known), "digits on a processor").axes
     widths = [bar.get_width() for bar in axes.patches]
     assert widths == [1000, 1000, 2000, 2000, 4000, 4000]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["plain-8", "ResNet-8"]
@@ -298,7 +300,7 @@ def test_the_figure_has_a_bar_for_each_network_and_loop(known):
     assert axes.get_title() == "digits on a processor"
     (legend,) = axes.figure.legends
     assert [text.get_text() for text in legend.get_texts()] == list(LOOPS.values())
-    plots.plt.close(axes.figure)
+    style.plt.close(axes.figure)
 
 
 def test_the_book_says_that_no_gpu_was_measured_until_one_was(known):

@@ -2,16 +2,17 @@ import pytest
 from matplotlib.patches import FancyBboxPatch
 from torch import nn
 
-from resnet_study import block_diagrams, plots
-from resnet_study.blocks import PlainBlock, ResidualBlock
-from resnet_study.highway import Gates, HighwayBlock
+from resnet_study.figures import block as block_figures
+from resnet_study.figures import style as style_figures
+from resnet_study.models.blocks import PlainBlock, ResidualBlock
+from resnet_study.models.highway import Gates, HighwayBlock
 
 
 @pytest.fixture(autouse=True)
 def style():
-    plots.use_style()
+    style_figures.use_style()
     yield
-    plots.plt.close("all")
+    style_figures.plt.close("all")
 
 
 def _texts(axes):
@@ -23,23 +24,23 @@ BRANCH = ["3×3 conv, 8", "BN", "ReLU", "3×3 conv, 8", "BN"]
 
 def test_layers_are_those_of_the_blocks():
     block = HighwayBlock(8, 8, 1, "A", Gates(kernel=1))
-    assert block_diagrams.layers(block.branch) == BRANCH
-    assert block_diagrams.layers(block.shortcut) == []
-    assert block_diagrams.layers(block.transform) == ["1×1 conv, 8\n+ b", "sigmoid"]
+    assert block_figures.layers(block.branch) == BRANCH
+    assert block_figures.layers(block.shortcut) == []
+    assert block_figures.layers(block.transform) == ["1×1 conv, 8\n+ b", "sigmoid"]
     projected = ResidualBlock(8, 16, 2, "B")
-    assert block_diagrams.layers(projected.branch)[0] == "3×3 conv, 16\nstride 2"
-    assert block_diagrams.layers(projected.shortcut) == ["1×1 conv, 16\nstride 2", "BN"]
+    assert block_figures.layers(projected.branch)[0] == "3×3 conv, 16\nstride 2"
+    assert block_figures.layers(projected.shortcut) == ["1×1 conv, 16\nstride 2", "BN"]
 
 
 def test_a_layer_without_a_name_is_refused():
     block = PlainBlock(8, 8, 1, "A")
     block.branch.append(nn.Dropout())
     with pytest.raises(TypeError, match="Dropout"):
-        block_diagrams.layers(block.branch)
+        block_figures.layers(block.branch)
 
 
 def test_blocks_of_one_shape_differ_in_what_joins_the_paths():
-    plain, residual, highway = block_diagrams.same_shape(8).axes
+    plain, residual, highway = block_figures.same_shape(8).axes
     common = [*BRANCH, "ReLU", "x", "y"]
     gate = ["3×3 conv, 8\n+ b", "sigmoid", "T", "1 − T", "×", "×"]
     assert _texts(plain) == sorted(common)
@@ -48,13 +49,13 @@ def test_blocks_of_one_shape_differ_in_what_joins_the_paths():
 
 
 def test_blocks_of_new_shape_have_their_shortcut():
-    padded, projected = block_diagrams.new_shape(8).axes
+    padded, projected = block_figures.new_shape(8).axes
     assert "stride 2,\npad with zeros" in _texts(padded)
     assert "1×1 conv, 16\nstride 2" in _texts(projected)
 
 
 def test_text_fits_into_its_box():
-    for figure in (block_diagrams.same_shape(), block_diagrams.new_shape()):
+    for figure in (block_figures.same_shape(), block_figures.new_shape()):
         figure.draw_without_rendering()
         for axes in figure.axes:
             boxes = [patch for patch in axes.patches if isinstance(patch, FancyBboxPatch)]
@@ -73,5 +74,5 @@ def test_text_fits_into_its_box():
 
 def test_a_diagram_is_the_same_byte_for_byte(tmp_path):
     for name in ("first", "second"):
-        plots.save_svg(block_diagrams.same_shape(), tmp_path / name)
+        style_figures.save_svg(block_figures.same_shape(), tmp_path / name)
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()

@@ -4,13 +4,14 @@ import re
 import sys
 from urllib.parse import unquote, urlsplit
 
+import api_pages
 import click
 import pytest
 from bs4 import BeautifulSoup
 from checks import figure_faults, machine_paths, number_faults, table_faults
 from conftest import build_book, copy_book
 
-from resnet_study import api_pages, paths
+from resnet_study import paths
 from resnet_study.reproduction import BOOK_OPTIONS
 
 # Neither a DOI nor an arXiv id nor a repository: a blog post and a technical report.
@@ -203,7 +204,7 @@ def test_code_in_the_text_is_the_librarys(articles):
     assert len(shown) >= 4
     for code in shown:
         lines = [line.strip() for line in code.strip().splitlines()]
-        files = [path.read_text() for path in (paths.ROOT / "resnet_study").glob("*.py")]
+        files = [path.read_text() for path in (paths.ROOT / "resnet_study").rglob("*.py")]
         assert any(all(line in file for line in lines) for file in files), code
 
 
@@ -223,7 +224,7 @@ FAULTS = {
     "{glue:text}`../notebooks/fig2.ipynb::no_such_number:d`": "no_such_number",
     "[a page](no-such-page.md)": "no-such-page.md",
     "{cite}`nobody1900nothing`": "nobody1900nothing",
-    "{py:func}`resnet_study.models.no_such_function`": "no_such_function",
+    "{py:func}`resnet_study.models.networks.no_such_function`": "no_such_function",
     "{eq}`no-such-equation`": "no-such-equation",
     "{prf:ref}`no-such-theorem`": "no-such-theorem",
 }

@@ -6,11 +6,11 @@ import time
 import pytest
 import torch
 
-from resnet_study.checkpoints import Checkpoint, OutOfTime, share_done
-from resnet_study.errors import InputError
-from resnet_study.models import build_model
-from resnet_study.recipes import get_recipe
-from resnet_study.training import train
+from resnet_study.errors import InputError, OutOfTime
+from resnet_study.models.networks import build_model
+from resnet_study.training.checkpoints import Checkpoint, share_done
+from resnet_study.training.loop import train
+from resnet_study.training.recipes import get_recipe
 
 RECIPE = get_recipe("digits", epochs=2, batch=16)  # 4 steps an epoch on the shared data set
 IDENTITY = {"config": {"seed": 5}, "data": "abc"}

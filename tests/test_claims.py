@@ -2,11 +2,12 @@ import re
 
 import pytest
 
-from resnet_study import claims, paths
-from resnet_study.claims import Claim, Finding, conclude, seeds_wanted
-from resnet_study.experiments import EXPERIMENTS
+from resnet_study import paths
+from resnet_study.questions import claims
+from resnet_study.questions.claims import Claim, Finding, conclude, seeds_wanted
+from resnet_study.questions.experiments import EXPERIMENTS
+from resnet_study.questions.words import NOT_RECORDED
 from resnet_study.statistics import Estimate
-from resnet_study.tables import NOT_RECORDED
 
 UNDECIDED = Estimate(5, 0.5, 0.8, -0.2, 1.2)
 
@@ -75,7 +76,7 @@ def test_without_records_every_claim_is_undecided_and_says_what_to_run(tmp_path)
 
 
 def test_nets_of_unequal_size_refute_c6(monkeypatch):
-    from resnet_study.records import load_runs
+    from resnet_study.pipeline.records import load_runs
 
     def larger(records):
         runs = load_runs(records)

@@ -7,13 +7,13 @@ import pytest
 import torch
 from conftest import files_below
 
-from resnet_study.blocks import NORMALISATIONS, SHORTCUTS
-from resnet_study.checkpoints import Checkpoint
-from resnet_study.experiments import EXPERIMENTS
-from resnet_study.measurements import MEASUREMENTS
-from resnet_study.models import FAMILIES
-from resnet_study.recipes import RECIPES
-from resnet_study.records import read_record
+from resnet_study.models.blocks import NORMALISATIONS, SHORTCUTS
+from resnet_study.models.networks import FAMILIES
+from resnet_study.pipeline.measurements import MEASUREMENTS
+from resnet_study.pipeline.records import read_record
+from resnet_study.questions.experiments import EXPERIMENTS
+from resnet_study.training.checkpoints import Checkpoint
+from resnet_study.training.recipes import RECIPES
 
 TINY = ["run", "--depth", "8", "--epochs", "1", "--width", "1", "--device", "cpu"]
 STATUS = ["status", "fig2", "--recipe", "digits"]

@@ -4,9 +4,12 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from resnet_study import comparison_plots, plots
-from resnet_study.effects import at_best_rates, data_size, usual, with_gates
-from resnet_study.highway import Gates
+from resnet_study.figures import data_size as data_size_figures
+from resnet_study.figures import highway as highway_figures
+from resnet_study.figures import style
+from resnet_study.models.highway import Gates
+from resnet_study.questions.data_size import data_size
+from resnet_study.questions.highway import at_best_rates, usual, with_gates
 
 RATE = 0.05
 GATES = Gates(kernel=3, bias=-2)
@@ -14,7 +17,7 @@ GATES = Gates(kernel=3, bias=-2)
 
 @pytest.fixture(autouse=True)
 def close_figures():
-    plots.use_style()
+    style.use_style()
     yield
     plt.close("all")
 
@@ -85,7 +88,7 @@ def test_each_network_is_taken_at_its_own_best_rate(runs):
 
 
 def test_errors_by_bias_have_a_panel_for_each_split_and_depth(runs):
-    figure = comparison_plots.errors_by_bias(usual(runs, RATE))
+    figure = highway_figures.errors_by_bias(usual(runs, RATE))
     assert [axes.get_title() for axes in figure.axes] == ["18 layers", "34 layers", "", ""]
     labels = [axes.get_ylabel() for axes in figure.axes]
     assert labels == ["training error (%)", "", "validation error (%)", ""]
@@ -98,7 +101,7 @@ def test_errors_by_bias_have_a_panel_for_each_split_and_depth(runs):
 
 
 def test_nets_without_gates_are_lines_across_with_bands(runs):
-    axes = comparison_plots.errors_by_bias(usual(runs, RATE)).axes[0]
+    axes = highway_figures.errors_by_bias(usual(runs, RATE)).axes[0]
     across = [line.get_ydata()[0] for line in axes.lines if list(line.get_xdata()) == [0, 1]]
     assert across == [42, 4]
     reach = {(box.get_y(), box.get_y() + box.get_height()) for box in axes.patches}
@@ -106,7 +109,7 @@ def test_nets_without_gates_are_lines_across_with_bands(runs):
 
 
 def test_errors_by_rate_have_a_line_for_each_family(runs):
-    figure = comparison_plots.errors_by_rate(with_gates(runs[runs.match.isna()], GATES))
+    figure = highway_figures.errors_by_rate(with_gates(runs[runs.match.isna()], GATES))
     plain, residual, highway = _points(figure.axes[1])
     assert plain == {0.02: (52, 50, 54), 0.05: (42, 40, 44), 0.15: (52, 50, 54)}
     assert residual[0.05] == (4, 2, 6)
@@ -117,16 +120,16 @@ def test_errors_by_rate_have_a_line_for_each_family(runs):
 
 def test_a_run_that_diverged_is_left_out_of_a_figure(runs):
     runs.loc[(runs.family == "residual") & (runs.seed == 2), "training_error"] = None
-    axes = comparison_plots.errors_by_bias(usual(runs, RATE)).axes[0]
+    axes = highway_figures.errors_by_bias(usual(runs, RATE)).axes[0]
     assert 3 in [line.get_ydata()[0] for line in axes.lines]
 
 
 @pytest.mark.parametrize("families", [["plain", "residual"], ["residual"], ["highway"], []])
 def test_networks_that_are_not_recorded_are_left_out_of_a_figure(runs, families):
     some = runs[runs.family.isin(families)]
-    comparison_plots.errors_by_bias(usual(some, RATE))
-    comparison_plots.errors_by_rate(with_gates(some, GATES))
-    comparison_plots.errors_by_fraction(usual(some, RATE))
+    highway_figures.errors_by_bias(usual(some, RATE))
+    highway_figures.errors_by_rate(with_gates(some, GATES))
+    data_size_figures.errors_by_fraction(usual(some, RATE))
 
 
 def _curves(families):
@@ -138,19 +141,19 @@ def _curves(families):
         for iteration in (23, 46)
     ]
     names = ["family", "depth", "seed", "iteration", "training_error", "validation_error"]
-    return plots.long_curves(pd.DataFrame(rows, columns=names))
+    return style.long_curves(pd.DataFrame(rows, columns=names))
 
 
 @pytest.mark.parametrize("families", [["residual", "highway"], ["residual"], []])
 def test_colour_tells_families_apart_and_width_the_splits(families):
-    figure = comparison_plots.family_curves(_curves(families))
+    figure = highway_figures.family_curves(_curves(families))
     for axes, depth in zip(figure.axes, (18, 34), strict=True):
         assert axes.get_title() == f"{depth} layers"
         lines = {
             (line.get_color(), line.get_linewidth(), line.get_ydata()[0]) for line in axes.lines
         }
         assert lines == {
-            (comparison_plots.FAMILY_COLOURS[family], plots.WIDTHS[split], error)
+            (style.FAMILY_COLOURS[family], style.WIDTHS[split], error)
             for family in families
             for split, error in {"training": 11, "validation": 21}.items()
         }
@@ -171,7 +174,7 @@ def fractions():
 
 
 def test_errors_by_fraction_have_a_line_for_each_bias(fractions):
-    figure = comparison_plots.errors_by_fraction(fractions)
+    figure = data_size_figures.errors_by_fraction(fractions)
     assert [axes.get_title() for axes in figure.axes] == ["training", "validation"]
     residual, first, second = _points(figure.axes[1])
     assert residual == dict.fromkeys((0.1, 0.25, 0.5, 1.0), (11, 11, 11))
@@ -190,7 +193,7 @@ def test_errors_by_fraction_have_a_line_for_each_bias(fractions):
 def test_gaps_are_drawn_with_their_intervals(fractions):
     gates = [Gates(kernel=3, bias=bias) for bias in (-1, -4)]
     sizes = [data_size(fractions, gate, RATE) for gate in gates]
-    training, validation = comparison_plots.gaps_by_fraction(sizes).axes
+    training, validation = data_size_figures.gaps_by_fraction(sizes).axes
     assert [point[0] for point in _points(training)[0].values()] == [-1] * 4
     drawn = _points(validation)[0]
     means, lows, highs = zip(*drawn.values(), strict=True)
@@ -200,7 +203,7 @@ def test_gaps_are_drawn_with_their_intervals(fractions):
     assert highs == tuple(round(gap.high, 2) for gap in estimates)
     assert validation.get_title() == "validation"
     assert _points(validation)[0].keys() != _points(validation)[1].keys()  # side by side
-    table = comparison_plots.gap_points(sizes)
+    table = data_size_figures.gap_points(sizes)
     of_first = table[(table.gate_bias == -1) & (table.error == "validation")]
     assert tuple(of_first["mean"].round(2)) == means
     assert tuple(of_first.low.round(2)) == lows
@@ -210,12 +213,12 @@ def test_gaps_are_drawn_with_their_intervals(fractions):
 @pytest.mark.parametrize("seeds", [0, 1])
 def test_gaps_of_too_few_seeds_are_drawn_without_intervals(fractions, seeds):
     some = fractions[(fractions.family == "residual") | (fractions.seed < seeds)]
-    figure = comparison_plots.gaps_by_fraction([data_size(some, Gates(bias=-1), RATE)])
+    figure = data_size_figures.gaps_by_fraction([data_size(some, Gates(bias=-1), RATE)])
     assert all(len(_points(axes)) == seeds for axes in figure.axes)
 
 
 def test_a_figure_of_comparison_is_the_same_bytes(runs, tmp_path):
     files = [Path(tmp_path) / name for name in ("first.svg", "second.svg")]
     for file in files:
-        plots.save_svg(comparison_plots.errors_by_bias(usual(runs, RATE)), file)
+        style.save_svg(highway_figures.errors_by_bias(usual(runs, RATE)), file)
     assert files[0].read_bytes() == files[1].read_bytes()

@@ -6,8 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from resnet_study import containment
-from resnet_study.containment import (
+from resnet_study.errors import InputError
+from resnet_study.models import containment
+from resnet_study.models.containment import (
     EQUAL,
     approach,
     contain,
@@ -15,9 +16,8 @@ from resnet_study.containment import (
     negative_part,
     relative_error,
 )
-from resnet_study.errors import InputError
-from resnet_study.highway import Gates, highway_blocks, watch_gates
-from resnet_study.models import build_model
+from resnet_study.models.highway import Gates, highway_blocks, watch_gates
+from resnet_study.models.networks import build_model
 
 
 def _trained(depth=18, shortcut="A", family="residual", dtype=torch.float64):

@@ -7,8 +7,8 @@ import torch
 from conftest import files_below, random_images
 from sklearn.datasets import load_digits
 
-from resnet_study.augmentation import Augmentation
-from resnet_study.data import (
+from resnet_study.data.augmentation import Augmentation
+from resnet_study.data.datasets import (
     DATA_SETS,
     Images,
     halve,

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from resnet_study.depth_effects import fails, outcome, overfitting, trains, verdict_at
+from resnet_study.questions.depth import fails, outcome, overfitting, trains, verdict_at
 
 PLAIN, USUAL, ZERO = ("plain", "batch"), ("residual", "batch"), ("residual", "zero-gamma")
 

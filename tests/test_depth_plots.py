@@ -2,15 +2,16 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from resnet_study import depth_plots, plots, tables
-from resnet_study.depth_literature import PUBLISHED_ERRORS, beside_published
+from resnet_study.figures import depth as depth_figures
+from resnet_study.figures import style
+from resnet_study.figures.depth import PUBLISHED_ERRORS, beside_published
 
 KINDS = {("plain", "batch"): 60, ("residual", "batch"): 20, ("residual", "zero-gamma"): 2}
 
 
 @pytest.fixture(autouse=True)
 def close_figures():
-    plots.use_style()
+    style.use_style()
     yield
     plt.close("all")
 
@@ -62,10 +63,10 @@ def _drawn(axes):
 
 
 def test_errors_by_depth_are_joined_within_a_recipe(runs):
-    training, validation = depth_plots.errors_by_depth(runs, chance=90).axes
+    training, validation = depth_figures.errors_by_depth(runs, chance=90).axes
     assert [axes.get_title() for axes in (training, validation)] == ["training", "validation"]
     drawn = _drawn(training)
-    looks = [look["color"] for look in depth_plots.LOOKS.values()]
+    looks = [look["color"] for look in depth_figures.LOOKS.values()]
     assert [colour for colour, *_ in drawn] == [c for c in looks for _ in range(2)]
     assert len(set(looks)) == 3
     for (_, joined, points), hollow in zip(drawn[::2], drawn[1::2], strict=True):
@@ -81,7 +82,7 @@ def test_errors_by_depth_are_joined_within_a_recipe(runs):
 
 def test_the_legend_names_what_is_drawn(runs):
     def legend(some):
-        (found,) = depth_plots.errors_by_depth(some, chance=90).legends
+        (found,) = depth_figures.errors_by_depth(some, chance=90).legends
         return [text.get_text() for text in found.get_texts()]
 
     assert legend(runs) == ["plain", "ResNet", "ResNet, zero-γ", "hollow: width 8"]
@@ -91,7 +92,7 @@ def test_the_legend_names_what_is_drawn(runs):
 def test_a_net_that_diverged_counts_100_percent(runs):
     plain = (runs.family == "plain") & (runs.depth == 20)
     runs.loc[plain & (runs.seed == 0), "training_error"] = None
-    axes, _ = depth_plots.errors_by_depth(runs, chance=90).axes
+    axes, _ = depth_figures.errors_by_depth(runs, chance=90).axes
     assert _drawn(axes)[0][2][0][1:] == (pytest.approx((100 + 62 + 64) / 3), 62, 100)
 
 
@@ -102,7 +103,7 @@ def _curves(runs):
 
 
 def test_curves_have_a_panel_a_depth_and_a_line_a_split(runs):
-    figure = depth_plots.depth_curves(_curves(runs[runs.depth >= 110]), chance=90)
+    figure = depth_figures.depth_curves(_curves(runs[runs.depth >= 110]), chance=90)
     assert [axes.get_title() for axes in figure.axes] == ["110 layers", "1,004 layers"]
     for axes in figure.axes:
         ends = {
@@ -111,7 +112,7 @@ def test_curves_have_a_panel_a_depth_and_a_line_a_split(runs):
             if len(line.get_xdata()) and line.get_xdata()[-1] == 46
         }
         assert ends == {
-            (depth_plots.LOOKS[kind]["color"], plots.WIDTHS[split], error + 2 + higher)
+            (depth_figures.LOOKS[kind]["color"], style.WIDTHS[split], error + 2 + higher)
             for kind, error in KINDS.items()
             for split, higher in {"training": 0, "validation": 1}.items()
         }
@@ -120,28 +121,28 @@ def test_curves_have_a_panel_a_depth_and_a_line_a_split(runs):
 @pytest.mark.parametrize("kind", [("plain", "batch"), ("residual", "zero-gamma")])
 def test_what_is_not_recorded_is_not_drawn(runs, kind):
     some = runs[(runs.family == kind[0]) & (runs.normalisation == kind[1]) & (runs.depth == 1004)]
-    depth_plots.errors_by_depth(some, chance=90)
-    (axes,) = depth_plots.depth_curves(_curves(some), chance=90).axes
+    depth_figures.errors_by_depth(some, chance=90)
+    (axes,) = depth_figures.depth_curves(_curves(some), chance=90).axes
     colours = {line.get_color() for line in axes.lines if line.get_linestyle() == "-"}
-    assert colours == {depth_plots.LOOKS[kind]["color"]}
+    assert colours == {depth_figures.LOOKS[kind]["color"]}
 
 
 def test_figures_of_depth_are_the_same_bytes(runs, tmp_path):
     files = [tmp_path / name for name in ("first.svg", "second.svg")]
     for file in files:
-        plots.save_svg(depth_plots.errors_by_depth(runs, chance=90), file)
+        style.save_svg(depth_figures.errors_by_depth(runs, chance=90), file)
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_a_table_of_deep_nets_has_their_minutes_and_memory(runs):
-    table = tables.deep_nets(runs).set_index("network")
+    table = depth_figures.deep_net_table(runs).set_index("network")
     assert list(table.index[:3]) == ["plain-20", "ResNet-20", "ResNet-20, zero-γ"]
     assert len(table) == 12
     row = table.loc["ResNet-1004, zero-γ"]
     assert (row.width, row.n, row["training, %"]) == (8, 3, "4.00 ± 2.00")
     assert (row.minutes, row["memory, GiB"]) == ("2", "3.00")
     assert (row.parameters, row["multiply-adds"]) == ("1,004,000", "9,036,000")
-    older = tables.deep_nets(runs.assign(peak_memory=None))
+    older = depth_figures.deep_net_table(runs.assign(peak_memory=None))
     assert set(older["memory, GiB"]) == {"–"}
 
 

@@ -12,11 +12,13 @@ import torch
 from conftest import files_below
 from PIL import Image
 
-from resnet_study.distributed import is_leader, own_gpu, processes, share
 from resnet_study.errors import InputError
-from resnet_study.recipes import get_recipe
-from resnet_study.records import read_record
-from resnet_study.runs import Run, perform
+from resnet_study.pipeline.perform import perform
+from resnet_study.pipeline.records import read_record
+from resnet_study.pipeline.run import Run
+from resnet_study.processes import is_leader, processes, share
+from resnet_study.training.distributed import own_gpu
+from resnet_study.training.recipes import get_recipe
 
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 SMALL = "--depth 8 --width 1 --epochs 2 --device cpu"

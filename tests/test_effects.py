@@ -1,23 +1,17 @@
 import pandas as pd
 import pytest
 
-from resnet_study.effects import (
-    FIG2_EFFECTS,
+from resnet_study.models.highway import Gates
+from resnet_study.questions.data_size import data_size, slopes
+from resnet_study.questions.effects import FIG2_EFFECTS, sign, verdict
+from resnet_study.questions.highway import (
     HIGHWAY_EFFECTS,
-    agreement,
     at_best_rate,
-    compare,
-    data_size,
     highway_gaps,
     highway_verdict,
-    identical_curves,
     overall,
-    reproduced,
-    sign,
-    slopes,
-    verdict,
 )
-from resnet_study.highway import Gates
+from resnet_study.reproduction import agreement, compare, identical_curves, reproduced
 from resnet_study.statistics import Estimate
 
 NETWORKS = [("plain", 18), ("plain", 34), ("residual", 18), ("residual", 34)]

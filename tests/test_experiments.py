@@ -11,18 +11,19 @@ import torch
 from conftest import files_below
 from filelock import FileLock
 
-from resnet_study import provenance
-from resnet_study.augmentation import Augmentation
-from resnet_study.checkpoints import OutOfTime, read_checkpoint
-from resnet_study.containment import relative_error
-from resnet_study.data import load_data
-from resnet_study.errors import InputError
-from resnet_study.experiments import EXPERIMENTS, FRACTIONS, get_experiment, parse_seeds
-from resnet_study.highway import Gates, Scales, highway_blocks
-from resnet_study.models import count_parameters
-from resnet_study.recipes import Recipe, get_recipe
-from resnet_study.records import RecordError, read_record, write_record, wrong_images
-from resnet_study.runs import Run, make_model, make_run, perform, run_from_config
+from resnet_study.data.augmentation import Augmentation
+from resnet_study.data.datasets import load_data
+from resnet_study.errors import InputError, OutOfTime
+from resnet_study.models.containment import relative_error
+from resnet_study.models.highway import Gates, Scales, highway_blocks
+from resnet_study.models.networks import count_parameters
+from resnet_study.pipeline import provenance
+from resnet_study.pipeline.perform import make_model, perform
+from resnet_study.pipeline.records import RecordError, read_record, write_record, wrong_images
+from resnet_study.pipeline.run import Run, make_run, run_from_config
+from resnet_study.questions.experiments import EXPERIMENTS, FRACTIONS, get_experiment, parse_seeds
+from resnet_study.training.checkpoints import read_checkpoint
+from resnet_study.training.recipes import Recipe, get_recipe
 
 CHANGES = {
     "held_out": 100,

@@ -6,7 +6,7 @@ from torch import nn
 
 from resnet_study.diagnostics.inspection import weighted_layers
 from resnet_study.errors import InputError
-from resnet_study.fully_connected import build_fully_connected
+from resnet_study.models.fully_connected import build_fully_connected
 
 
 def _build(depth=4, seed=0, **options):

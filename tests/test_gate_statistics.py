@@ -4,22 +4,22 @@ import pytest
 import torch
 from torch import nn
 
-from resnet_study.diagnostics.inspection import calibrate
-from resnet_study.diagnostics.lesions import without
-from resnet_study.gate_statistics import (
-    constant_carry,
+from resnet_study.diagnostics.gates import (
     describe_gates,
     measure_gates,
     measure_lesions,
     measure_start,
     recalibration_images,
-    summarise,
 )
-from resnet_study.highway import Gate, Gates, highway_blocks
-from resnet_study.models import build_model
-from resnet_study.recipes import get_recipe
-from resnet_study.records import load_gates, load_lesions, read_record
-from resnet_study.runs import Run, perform
+from resnet_study.diagnostics.inspection import calibrate
+from resnet_study.diagnostics.lesions import without
+from resnet_study.figures.gates import constant_carry, summarise
+from resnet_study.models.highway import Gate, Gates, highway_blocks
+from resnet_study.models.networks import build_model
+from resnet_study.pipeline.perform import perform
+from resnet_study.pipeline.records import load_gates, load_lesions, read_record
+from resnet_study.pipeline.run import Run
+from resnet_study.training.recipes import get_recipe
 
 RECIPE = get_recipe("digits")
 

@@ -3,11 +3,11 @@ import torch
 from conftest import random_images
 from torch.nn import functional as F
 
-from resnet_study.data import make_dataset
-from resnet_study.graphs import GraphedGradients
-from resnet_study.models import build_model
-from resnet_study.recipes import get_recipe
-from resnet_study.training import train
+from resnet_study.data.datasets import make_dataset
+from resnet_study.models.networks import build_model
+from resnet_study.training.graphs import GraphedGradients
+from resnet_study.training.loop import train
+from resnet_study.training.recipes import get_recipe
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
 

@@ -11,7 +11,7 @@ import torch
 from resnet_study.diagnostics.growth import growth, growth_over_draws
 from resnet_study.diagnostics.norms import layer_norms
 from resnet_study.errors import InputError
-from resnet_study.fully_connected import INITIALISATIONS, build_fully_connected
+from resnet_study.models.fully_connected import INITIALISATIONS, build_fully_connected
 from resnet_study.statistics import estimate
 
 

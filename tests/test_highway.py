@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from resnet_study.blocks import PlainBlock
 from resnet_study.errors import InputError
-from resnet_study.highway import (
+from resnet_study.models.blocks import PlainBlock
+from resnet_study.models.highway import (
     Gate,
     Gates,
     HighwayBlock,
@@ -14,7 +14,7 @@ from resnet_study.highway import (
     make_highway_block,
     watch_gates,
 )
-from resnet_study.models import build_model, count_multiply_adds, count_parameters
+from resnet_study.models.networks import build_model, count_multiply_adds, count_parameters
 
 
 def _model(gates=None, depth=8, **options):

@@ -1,6 +1,6 @@
 import pandas as pd
 
-from resnet_study.highway_literature import PUBLISHED_COMPARISONS, beside_published
+from resnet_study.figures.highway import PUBLISHED_COMPARISONS, beside_published
 
 
 def _runs(highway, residual, depths=(18, 34)):

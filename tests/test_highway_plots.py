@@ -5,14 +5,16 @@ import pytest
 from matplotlib.colors import to_hex
 from test_plots import _contrast
 
-from resnet_study import highway_plots, plots
-from resnet_study.experiments import BIASES
-from resnet_study.gate_statistics import constant_carry
+from resnet_study.figures import containment
+from resnet_study.figures import gates as gates_figures
+from resnet_study.figures import style as style_figures
+from resnet_study.figures.gates import constant_carry
+from resnet_study.questions.experiments import BIASES
 
 
 @pytest.fixture(autouse=True)
 def close_figures():
-    plots.use_style()
+    style_figures.use_style()
     yield
     plt.close("all")
 
@@ -43,7 +45,7 @@ def _coloured(axes, colour, style):
 
 
 def test_profiles_have_a_panel_for_each_depth_and_kernel():
-    figure = highway_plots.profiles(_gates(), "transform", "mean of T")
+    figure = gates_figures.profiles(_gates(), "transform", "mean of T")
     assert [axes.get_title() for axes in figure.axes] == [
         "Highway-18, 1×1 gates",
         "Highway-18, 3×3 gates",
@@ -56,7 +58,7 @@ def test_profiles_have_a_panel_for_each_depth_and_kernel():
 @pytest.mark.parametrize("missing", ["depths", "kernels", "biases", "seeds"])
 def test_profiles_of_what_is_recorded_so_far_are_drawn(missing):
     gates = _gates(**{missing: {"depths": (18,), "kernels": (3,)}.get(missing, (0,))})
-    figure = highway_plots.carry_products(gates)
+    figure = gates_figures.carry_products(gates)
     assert len(figure.axes) == {"depths": 2, "kernels": 2}.get(missing, 4)
     assert all(axes.lines for axes in figure.axes)
 
@@ -64,15 +66,15 @@ def test_profiles_of_what_is_recorded_so_far_are_drawn(missing):
 def test_a_panel_without_a_record_stays_empty():
     gates = _gates()
     gates = gates[(gates.depth == 18) | (gates.gate_kernel == 3)]
-    empty = highway_plots.carry_products(gates).axes[2]
+    empty = gates_figures.carry_products(gates).axes[2]
     assert empty.get_title() == "Highway-34, 1×1 gates"
     assert not empty.lines
 
 
 def test_lines_are_solid_after_training_and_dashed_before_and_bands_span_the_seeds():
-    table = highway_plots.before_and_after(_gates(depths=(18,), kernels=(3,), biases=(-2,)))
-    (axes,) = highway_plots.profiles(table, "transform", "T").axes
-    colour = highway_plots.BIAS_STYLES[-2][0]
+    table = gates_figures.before_and_after(_gates(depths=(18,), kernels=(3,), biases=(-2,)))
+    (axes,) = gates_figures.profiles(table, "transform", "T").axes
+    colour = gates_figures.BIAS_STYLES[-2][0]
     (after,), (before,) = (_coloured(axes, colour, style) for style in ("-", "--"))
     assert after.get_ydata() == pytest.approx([0.31] * 8)  # the mean over seeds
     assert before.get_ydata() == pytest.approx([0.21] * 8)
@@ -81,19 +83,19 @@ def test_lines_are_solid_after_training_and_dashed_before_and_bands_span_the_see
 
 
 def test_blocks_that_change_shape_are_marked():
-    (axes,) = highway_plots.profiles(_gates(depths=(18,), kernels=(3,)), "transform", "T").axes
+    (axes,) = gates_figures.profiles(_gates(depths=(18,), kernels=(3,)), "transform", "T").axes
     marked = [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == ":"]
     assert marked == [3, 5, 7]  # stage2.1, stage3.1, stage4.1
 
 
 def test_the_legend_names_every_bias_and_both_lines():
-    (legend,) = highway_plots.carry_products(_gates()).legends
+    (legend,) = gates_figures.carry_products(_gates()).legends
     names = {text.get_text() for text in legend.get_texts()}
     assert names == {"bias 0", "bias −2", "after training", "before"}
 
 
 def test_crosses_are_the_carry_products_of_constant_gates():
-    (axes,) = highway_plots.carry_products(_gates(depths=(34,), kernels=(1,))).axes
+    (axes,) = gates_figures.carry_products(_gates(depths=(34,), kernels=(1,))).axes
     crosses = {line.get_ydata()[0] for line in axes.lines if line.get_marker() == "x"}
     assert crosses == {constant_carry(0, 16), constant_carry(-2, 16)}
     assert constant_carry(0, 16) == pytest.approx(0.5**16)
@@ -101,15 +103,15 @@ def test_crosses_are_the_carry_products_of_constant_gates():
 
 @pytest.mark.parametrize(
     "colour",
-    [*(c for c, _ in highway_plots.BIAS_STYLES.values()), *highway_plots.ARM_COLOURS.values()],
+    [*(c for c, _ in gates_figures.BIAS_STYLES.values()), *containment.ARM_COLOURS.values()],
 )
 def test_colours_stand_out_from_a_white_page(colour):
     assert _contrast(colour, "white") > 3  # WCAG 2.1, 1.4.11: graphics
 
 
 def test_every_bias_of_the_grid_has_a_colour_and_a_marker_of_its_own():
-    assert set(highway_plots.BIAS_STYLES) == set(BIASES)
-    for styles in zip(*highway_plots.BIAS_STYLES.values(), strict=True):
+    assert set(gates_figures.BIAS_STYLES) == set(BIASES)
+    for styles in zip(*gates_figures.BIAS_STYLES.values(), strict=True):
         assert len(set(styles)) == len(BIASES)
 
 
@@ -117,16 +119,16 @@ def test_contained_curves_have_a_thin_and_a_bold_line_for_each_arm_that_is_there
     rows = [
         (depth, arm, seed, iteration, 10.0 + seed, 20.0 + seed)
         for depth in (18, 34)
-        for arm in highway_plots.ARM_COLOURS
+        for arm in containment.ARM_COLOURS
         for seed in (0, 1)
         for iteration in (23, 46)
         if (depth, arm) != (34, "Highway, contained")
     ]
     names = ["depth", "arm", "seed", "iteration", "training_error", "validation_error"]
-    figure = highway_plots.contained_curves(pd.DataFrame(rows, columns=names))
+    figure = containment.contained_curves(pd.DataFrame(rows, columns=names))
     left, right = figure.axes
     assert left.get_title() == "18 layers"
-    widths = plots.WIDTHS
+    widths = style_figures.WIDTHS
     drawn = [line for line in left.lines if len(line.get_xdata())]
     assert {(line.get_ydata()[0], line.get_linewidth()) for line in drawn} == {
         (10.5, widths["training"]),
@@ -142,7 +144,7 @@ def test_the_limit_is_drawn_beside_its_rate():
         pd.DataFrame({"depth": depth, "bias": biases, "error": depth * np.exp(-biases)})
         for depth in (18, 34)
     )
-    (axes,) = highway_plots.limit(table).axes
+    (axes,) = containment.limit(table).axes
     assert axes.get_yscale() == "log"
     assert len(axes.lines) == 3
     assert axes.lines[2].get_ydata() == pytest.approx([1, np.exp(-20)])
@@ -150,5 +152,5 @@ def test_the_limit_is_drawn_beside_its_rate():
 
 def test_the_same_gates_are_the_same_bytes(tmp_path):
     for name in ("first.svg", "second.svg"):
-        plots.save_svg(highway_plots.carry_products(_gates()), tmp_path / name)
+        style_figures.save_svg(gates_figures.carry_products(_gates()), tmp_path / name)
     assert (tmp_path / "first.svg").read_bytes() == (tmp_path / "second.svg").read_bytes()

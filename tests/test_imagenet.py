@@ -11,13 +11,14 @@ import torch
 from PIL import Image
 from test_distributed import torchrun
 
-from resnet_study.augmentation import Augmentation
-from resnet_study.data import load_data
+from resnet_study.data.augmentation import Augmentation
+from resnet_study.data.datasets import load_data
+from resnet_study.data.imagenet import EIGENVALUES, EIGENVECTORS, load_imagenet
 from resnet_study.errors import InputError
-from resnet_study.imagenet import EIGENVALUES, EIGENVECTORS, load_imagenet
-from resnet_study.recipes import get_recipe
-from resnet_study.records import read_record
-from resnet_study.runs import Run, perform
+from resnet_study.pipeline.perform import perform
+from resnet_study.pipeline.records import read_record
+from resnet_study.pipeline.run import Run
+from resnet_study.training.recipes import get_recipe
 
 MEAN = np.array([0.485, 0.456, 0.406])
 DEVIATION = np.array([0.229, 0.224, 0.225])
@@ -276,7 +277,7 @@ def cores(monkeypatch):
     """Pretend that the machine has so many cores."""
 
     def set_cores(count):
-        monkeypatch.setattr("resnet_study.imagenet.cpu_count", lambda: count)
+        monkeypatch.setattr("resnet_study.data.imagenet.cpu_count", lambda: count)
 
     return set_cores
 

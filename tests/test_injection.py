@@ -5,24 +5,20 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+import runs_page
+import source_lines
+import status_page
 from bs4 import BeautifulSoup
 from conftest import resealed
 from jinja2 import Environment, FileSystemLoader
 from markdown_it import MarkdownIt
 
-from resnet_study import (
-    benchmarks,
-    paths,
-    runs_page,
-    schemas,
-    source_lines,
-    sources,
-    status_page,
-    tables,
-)
-from resnet_study.measurements import MEASUREMENTS
-from resnet_study.records import RecordError, load_runs, read_record, write_record
-from resnet_study.verification import file_faults
+from resnet_study import paths
+from resnet_study.figures import sources, tables
+from resnet_study.pipeline import benchmarks, schemas
+from resnet_study.pipeline.measurements import MEASUREMENTS
+from resnet_study.pipeline.records import RecordError, load_runs, read_record, write_record
+from resnet_study.pipeline.verification import file_faults
 
 TAG = "<img src=x onerror=alert(1)>"
 ATTACKS = [TAG, f'">{TAG}', f"'>{TAG}", f"</script><script>{TAG}", f"`{TAG}`", f"]({TAG})"]

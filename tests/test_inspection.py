@@ -15,7 +15,7 @@ from resnet_study.diagnostics.inspection import (
     weighted_layers,
 )
 from resnet_study.errors import InputError
-from resnet_study.models import build_model
+from resnet_study.models.networks import build_model
 
 
 @pytest.fixture

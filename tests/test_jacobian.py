@@ -6,7 +6,7 @@ from torchvision.models import resnet18
 from resnet_study.diagnostics.inspection import calibrate
 from resnet_study.diagnostics.jacobian import jacobian, singular_values
 from resnet_study.errors import InputError
-from resnet_study.models import build_model
+from resnet_study.models.networks import build_model
 
 
 def _calibrated(family):

@@ -12,9 +12,9 @@ import nbformat
 import pytest
 
 from resnet_study import paths
-from resnet_study.environment import FOREIGN, environment
 from resnet_study.errors import InputError
-from resnet_study.notebooks import execute
+from resnet_study.pipeline.environment import FOREIGN, environment
+from resnet_study.pipeline.notebooks import execute
 
 OUR_KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 THEIR_KERNEL = OUR_KERNEL | {"name": "conda-env-foo-py"}  # as a colleague's file has it
@@ -165,7 +165,14 @@ def test_an_interrupt_lets_the_cell_save_and_leaves_no_kernel(tmp_path, long_not
 
 def test_a_killed_queue_leaves_no_kernel_and_its_trainings_save(tmp_path, long_notebook):
     log = tmp_path / "log.ipynb"
-    child = [sys.executable, "-m", "resnet_study.notebooks", str(long_notebook), str(log), "{}"]
+    child = [
+        sys.executable,
+        "-m",
+        "resnet_study.pipeline.notebooks",
+        str(long_notebook),
+        str(log),
+        "{}",
+    ]
     queue = subprocess.Popen([sys.executable, "-c", f"import subprocess as s; s.run({child!r})"])
     kernel = started(tmp_path)
     queue.kill()
@@ -176,7 +183,14 @@ def test_a_killed_queue_leaves_no_kernel_and_its_trainings_save(tmp_path, long_n
 
 
 def test_a_kernel_does_not_outlive_a_killed_command(tmp_path, long_notebook):
-    command = [sys.executable, "-m", "resnet_study.notebooks", long_notebook, tmp_path / "l", "{}"]
+    command = [
+        sys.executable,
+        "-m",
+        "resnet_study.pipeline.notebooks",
+        long_notebook,
+        tmp_path / "l",
+        "{}",
+    ]
     process = subprocess.Popen(command)
     kernel = started(tmp_path)
     process.kill()
@@ -188,7 +202,7 @@ def test_the_child_of_a_queue_tells_its_failure_in_one_line(tmp_path):
     notebook = write_notebook(tmp_path / "in.ipynb", "raise ValueError('one\\ntwo')")
     log = tmp_path / "{0}" / "log.ipynb"  # papermill would fill something in
     log.parent.mkdir()
-    command = [sys.executable, "-m", "resnet_study.notebooks", notebook, log, "{}"]
+    command = [sys.executable, "-m", "resnet_study.pipeline.notebooks", notebook, log, "{}"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr == "ValueError: one\n"

@@ -10,14 +10,14 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.models import resnet18
 
-from resnet_study.checkpoints import Checkpoint, read_checkpoint
 from resnet_study.diagnostics import landscape
 from resnet_study.diagnostics.inspection import calibrate
 from resnet_study.diagnostics.landscape import draw_direction, evaluate_landscape
 from resnet_study.errors import InputError
-from resnet_study.models import build_model
-from resnet_study.recipes import get_recipe
-from resnet_study.training import evaluate
+from resnet_study.models.networks import build_model
+from resnet_study.training.checkpoints import Checkpoint, read_checkpoint
+from resnet_study.training.loop import evaluate
+from resnet_study.training.recipes import get_recipe
 
 STEPS = (-1.0, 0.0, 0.5)
 

@@ -7,11 +7,12 @@ import sys
 import pandas as pd
 import pytest
 
-from resnet_study import literature, paths
+from resnet_study import paths
 from resnet_study.errors import InputError
-from resnet_study.literature import Grade, grade, load_literature, pairs
-from resnet_study.literature_plots import TEST_SETS, VALIDATION
-from resnet_study.literature_plots import resnet_pairs as draw_pairs
+from resnet_study.figures.literature import TEST_SETS, VALIDATION
+from resnet_study.figures.literature import resnet_pairs as draw_pairs
+from resnet_study.questions import literature
+from resnet_study.questions.literature import Grade, grade, load_literature, pairs
 
 README = (paths.LITERATURE / "README.md").read_text()
 
@@ -54,12 +55,12 @@ def test_sources_and_words_are_those_of_bibliography_and_readme(table):
 
 
 def test_no_torch_is_needed():
-    code = "import sys, resnet_study.literature; sys.exit('torch' in sys.modules)"
+    code = "import sys, resnet_study.questions.literature; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT).returncode == 0
 
 
 def test_the_papers_table_2_is_in_it(table):
-    from resnet_study.paper import TEN_CROP_ERRORS
+    from resnet_study.questions.paper import TEN_CROP_ERRORS
 
     he = table[(table.source == "he2015deep") & (table.place == "Table 2")]
     assert (

@@ -9,15 +9,15 @@ import pytest
 
 from resnet_study import paths
 from resnet_study.errors import InputError
-from resnet_study.measurements import (
+from resnet_study.pipeline.measurements import (
     MEASUREMENTS,
     Measurement,
     get_measurement,
     record_missing,
 )
-from resnet_study.recipes import get_recipe
-from resnet_study.records import RecordError, read_record
-from resnet_study.runs import Run
+from resnet_study.pipeline.records import RecordError, read_record
+from resnet_study.pipeline.run import Run
+from resnet_study.training.recipes import get_recipe
 
 TABLE = pd.DataFrame({"layer": ["a", "b"], "norm": [1.23456789, np.inf], "n": [3, 4]})
 STEP = Measurement("step", "What?", {"n": 2}, lambda n: {"norms": TABLE.head(n)})

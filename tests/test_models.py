@@ -3,9 +3,14 @@ import torch
 import torchvision
 from torch import nn
 
-from resnet_study.blocks import make_shortcut
 from resnet_study.errors import InputError
-from resnet_study.models import FAMILIES, build_model, count_multiply_adds, count_parameters
+from resnet_study.models.blocks import make_shortcut
+from resnet_study.models.networks import (
+    FAMILIES,
+    build_model,
+    count_multiply_adds,
+    count_parameters,
+)
 
 
 @pytest.mark.parametrize(

@@ -5,17 +5,10 @@ from math import pi, sqrt
 import pandas as pd
 import pytest
 
-from resnet_study import interactive, multiplication_plots
-from resnet_study.measurements import get_measurement
-from resnet_study.multiplication import (
-    KNOBS,
-    SETTINGS,
-    fits_the_post,
-    kinds,
-    measure,
-    norms_of_draws,
-    reading,
-)
+from resnet_study.figures import multiplication, sources
+from resnet_study.pipeline.measurements import get_measurement
+from resnet_study.pipeline.multiplication import KNOBS, SETTINGS, kinds, measure, norms_of_draws
+from resnet_study.questions.gradients import fits_the_post, reading
 from resnet_study.statistics import Estimate
 
 SMALL = {"depths": [4], "width": 16, "inputs": 8, "images": 32, "classes": 3, "draws": 2}
@@ -108,7 +101,7 @@ def test_the_post_fits_only_what_changes_by_a_factor_a_layer():
 
 
 def test_the_glance_has_a_panel_for_each_activation_with_and_without_shortcuts(measured):
-    figure = multiplication_plots.at_a_glance(measured["profiles"])
+    figure = multiplication.at_a_glance(measured["profiles"])
     assert len(figure.axes) == 6
     assert figure.axes[0].get_title() == "sigmoid, without shortcuts"
     lines = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 5]
@@ -116,8 +109,8 @@ def test_the_glance_has_a_panel_for_each_activation_with_and_without_shortcuts(m
 
 
 def test_the_chart_to_play_with_holds_every_net_and_needs_no_network(measured):
-    chart = multiplication_plots.to_choose(measured["profiles"])
-    html = interactive.figure(chart, "fig-x", "Caption <b>", 'Alt "text"').data
+    chart = multiplication.to_choose(measured["profiles"])
+    html = sources.interactive_figure(chart, "fig-x", "Caption <b>", 'Alt "text"').data
     assert "http" not in html.replace("https://vega.github.io/schema/", "")  # a name, not fetched
     spec = chart.to_dict()
     menus = {menu["name"]: menu["bind"]["options"] for menu in spec["params"] if "bind" in menu}
@@ -132,15 +125,15 @@ def test_the_chart_to_play_with_holds_every_net_and_needs_no_network(measured):
     assert rows == len(measured["profiles"])
     assert "Caption &lt;b&gt;" in html and "Alt &quot;text&quot;" in html
     assert (
-        interactive.figure(chart, "fig-x", "", "").data
-        == interactive.figure(
-            multiplication_plots.to_choose(measured["profiles"]), "fig-x", "", ""
+        sources.interactive_figure(chart, "fig-x", "", "").data
+        == sources.interactive_figure(
+            multiplication.to_choose(measured["profiles"]), "fig-x", "", ""
         ).data
     )  # nbval compares it
 
 
 def test_the_menus_start_at_a_net_that_is_there(measured):
-    spec = multiplication_plots.to_choose(measured["profiles"]).to_dict()
+    spec = multiplication.to_choose(measured["profiles"]).to_dict()
     for menu in spec["params"]:
         if "bind" in menu:
             assert menu["value"] in menu["bind"]["options"]

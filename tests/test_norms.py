@@ -12,8 +12,8 @@ from torchvision.models import resnet18
 from resnet_study.diagnostics.inspection import weighted_layers
 from resnet_study.diagnostics.norms import layer_norms
 from resnet_study.errors import InputError
-from resnet_study.fully_connected import INITIALISATIONS, build_fully_connected
-from resnet_study.models import build_model
+from resnet_study.models.fully_connected import INITIALISATIONS, build_fully_connected
+from resnet_study.models.networks import build_model
 
 
 def _batch(count=4, shape=(3, 16, 16)):

@@ -12,8 +12,8 @@ from conftest import files_below
 
 from resnet_study import paths
 from resnet_study.errors import InputError
-from resnet_study.notebooks import execute, parse_parameters
-from resnet_study.records import read_record
+from resnet_study.pipeline.notebooks import execute, parse_parameters
+from resnet_study.pipeline.records import read_record
 
 TRAIN = paths.NOTEBOOKS / "train.ipynb"
 TINY = {"family": "plain", "depth": 18, "epochs": 1, "width": 1, "device": "cpu"}

@@ -3,8 +3,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from resnet_study import objection_plots, plots
-from resnet_study.objections import DEGRADATION, SHORTCUT, Remainder
+from resnet_study.figures import objections, style
+from resnet_study.questions.objections import DEGRADATION, SHORTCUT, Remainder
 from resnet_study.statistics import Estimate
 
 NETS = {("plain", 18): 5, ("plain", 34): 45, ("residual", 18): 2, ("residual", 34): 3}
@@ -12,7 +12,7 @@ NETS = {("plain", 18): 5, ("plain", 34): 45, ("residual", 18): 2, ("residual", 3
 
 @pytest.fixture(autouse=True)
 def close_figures():
-    plots.use_style()
+    style.use_style()
     yield
     plt.close("all")
 
@@ -33,7 +33,7 @@ def _labels(axes):
 
 def test_each_case_is_a_row_of_points_with_its_seeds():
     cases = {"the recipe": _case(), "longer": _case(plain_34=20)}
-    (axes,) = objection_plots.objection_errors(cases, chance=90).axes
+    (axes,) = objections.objection_errors(cases, chance=90).axes
     assert _labels(axes) == ["the recipe", "longer"]
     points = [line for line in axes.lines if line.get_marker() in ("o", "s")]
     told = [(round(float(p.get_ydata()[0])), float(p.get_xdata()[0])) for p in points]
@@ -46,14 +46,14 @@ def test_each_case_is_a_row_of_points_with_its_seeds():
 def test_a_run_that_diverged_is_drawn_at_100_percent():
     case = _case()
     case.loc[(case.family == "plain") & (case.depth == 34), "training_error"] = None
-    (axes,) = objection_plots.objection_errors({"the recipe": case}, chance=90).axes
+    (axes,) = objections.objection_errors({"the recipe": case}, chance=90).axes
     assert 100 in [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "s"]
 
 
 def test_nets_that_are_not_recorded_are_left_out():
     case = _case()
     cases = {"the recipe": case[case.family == "plain"], "longer": case.iloc[:0]}
-    (axes,) = objection_plots.objection_errors(cases, chance=90).axes
+    (axes,) = objections.objection_errors(cases, chance=90).axes
     assert sum(line.get_marker() in ("o", "s") for line in axes.lines) == 2
 
 
@@ -72,7 +72,7 @@ def test_an_effect_that_remains_is_full_and_others_are_hollow():
         }
         for effect, size in {DEGRADATION: 40.0, SHORTCUT: -42.0}.items()
     }
-    left, right = objection_plots.remainders(found).axes
+    left, right = objections.remainders(found).axes
     assert left.get_title() == "plain-34 − plain-18"
     assert right.get_title() == "ResNet-34 − plain-34"
     assert _labels(left) == ["the recipe", "longer", "wider"]
@@ -95,6 +95,6 @@ def test_one_seed_is_drawn_without_an_interval():
     nan = float("nan")
     one = Remainder(DEGRADATION, Estimate(1, 40.0, nan, nan, nan), Estimate(0, *[nan] * 4), False)
     found = {effect.name: {"the recipe": one} for effect in (DEGRADATION, SHORTCUT)}
-    left, _ = objection_plots.remainders(found).axes
+    left, _ = objections.remainders(found).axes
     (bars,) = left.containers[0][2]
     assert np.ravel(bars.get_segments()[0])[::2].tolist() == [40, 40]

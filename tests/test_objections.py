@@ -3,10 +3,11 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from resnet_study import objections, tables
-from resnet_study.experiments import OBJECTIONS, Arm
-from resnet_study.objections import BEST, DEGRADATION, MEANS, RECIPE, SHORTCUT
-from resnet_study.recipes import get_recipe
+from resnet_study.figures import objections as objections_figures
+from resnet_study.questions import objections as objections_questions
+from resnet_study.questions.experiments import OBJECTIONS, Arm
+from resnet_study.questions.objections import BEST, DEGRADATION, MEANS, RECIPE, SHORTCUT
+from resnet_study.training.recipes import get_recipe
 
 DIGITS = get_recipe("digits")
 USUAL = {("plain", 18): 5, ("plain", 34): 45, ("residual", 18): 2, ("residual", 34): 3}
@@ -50,18 +51,18 @@ LONGER, WIDER, BARE = "3 × the epochs", "2 × the width", "no normalisation"
 def test_each_objection_has_runs_of_its_own():
     runs = _runs()
     for name in (RECIPE, *OBJECTIONS):
-        assert len(objections.raised(runs, DIGITS, name)) == 4 * 3, name
-    assert set(objections.raised(runs, DIGITS, LONGER).epochs) == {60}
-    assert set(objections.raised(runs, DIGITS, WIDER).width) == {32}
-    assert set(objections.raised(runs, DIGITS, BARE).normalisation) == {"none"}
-    assert set(objections.raised(runs, DIGITS, "1/10 of the rate").rate) == {0.005}
+        assert len(objections_questions.raised(runs, DIGITS, name)) == 4 * 3, name
+    assert set(objections_questions.raised(runs, DIGITS, LONGER).epochs) == {60}
+    assert set(objections_questions.raised(runs, DIGITS, WIDER).width) == {32}
+    assert set(objections_questions.raised(runs, DIGITS, BARE).normalisation) == {"none"}
+    assert set(objections_questions.raised(runs, DIGITS, "1/10 of the rate").rate) == {0.005}
 
 
 def test_other_starts_have_no_part_in_the_recipes_effects():
     start = Arm("residual", 34, normalisation="zero-gamma")
     runs = pd.concat([_runs(), pd.DataFrame(_rows(start, 80))])
-    assert len(objections.raised(runs, DIGITS, RECIPE)) == 4 * 3
-    found = objections.remainders(runs, DIGITS, SHORTCUT)
+    assert len(objections_questions.raised(runs, DIGITS, RECIPE)) == 4 * 3
+    found = objections_questions.remainders(runs, DIGITS, SHORTCUT)
     assert found[RECIPE].gap.mean == pytest.approx(-42)
 
 
@@ -83,21 +84,25 @@ def test_other_starts_have_no_part_in_the_recipes_effects():
 )
 def test_what_remains_of_an_effect_follows_the_rule(errors, expected):
     runs = _runs({LONGER: errors})
-    found = [objections.remainders(runs, DIGITS, effect) for effect in (DEGRADATION, SHORTCUT)]
+    found = [
+        objections_questions.remainders(runs, DIGITS, effect) for effect in (DEGRADATION, SHORTCUT)
+    ]
     assert tuple(one[LONGER].reading for one in found) == expected
 
 
 def test_two_seeds_do_not_decide_what_remains():
     runs = _runs()
     runs = runs[(runs.epochs == 20) | (runs.seed < 2)]
-    found = objections.remainders(runs, DIGITS, DEGRADATION)
+    found = objections_questions.remainders(runs, DIGITS, DEGRADATION)
     assert found[LONGER].reading == "not recorded yet"
-    assert objections.summary(found) == "not recorded yet"
+    assert objections_questions.summary(found) == "not recorded yet"
     assert found[RECIPE].reading == "remains"
 
 
 def test_the_change_against_the_recipe_is_paired_by_seed():
-    found = objections.remainders(_runs({WIDER: {("plain", 34): 15}}), DIGITS, DEGRADATION)
+    found = objections_questions.remainders(
+        _runs({WIDER: {("plain", 34): 15}}), DIGITS, DEGRADATION
+    )
     assert found[RECIPE].gap.mean == pytest.approx(40.1)
     assert found[WIDER].gap.mean == pytest.approx(10.1)
     assert (found[WIDER].change.mean, found[WIDER].change.n) == (pytest.approx(-30), 3)
@@ -119,8 +124,8 @@ def test_the_change_against_the_recipe_is_paired_by_seed():
     ],
 )
 def test_a_summary_is_over_all_objections(changes, expected):
-    found = objections.remainders(_runs(changes), DIGITS, DEGRADATION)
-    assert objections.summary(found) == expected
+    found = objections_questions.remainders(_runs(changes), DIGITS, DEGRADATION)
+    assert objections_questions.summary(found) == expected
 
 
 def test_each_net_is_taken_at_its_own_best_rate_and_length():
@@ -132,9 +137,9 @@ def test_each_net_is_taken_at_its_own_best_rate_and_length():
     }
     runs = _runs(changes)
     assert set(MEANS) == {RECIPE, *OBJECTIONS} - {WIDER, BARE}
-    assert objections.best(runs, DIGITS, "plain", 34)[0] == "1/10 of the rate"
-    assert objections.best(runs, DIGITS, "residual", 34)[0] == LONGER
-    found = objections.remainders(runs, DIGITS, SHORTCUT)
+    assert objections_questions.best(runs, DIGITS, "plain", 34)[0] == "1/10 of the rate"
+    assert objections_questions.best(runs, DIGITS, "residual", 34)[0] == LONGER
+    found = objections_questions.remainders(runs, DIGITS, SHORTCUT)
     assert found[BEST].gap.mean == pytest.approx(1 - 15)
     assert found[BEST].reading == "remains, smaller"
 
@@ -142,16 +147,16 @@ def test_each_net_is_taken_at_its_own_best_rate_and_length():
 def test_a_means_that_two_seeds_tried_is_not_the_best():
     few = _runs({LONGER: {("plain", 34): 1}})
     few = few[(few.epochs == 20) | (few.seed < 2)]
-    assert objections.best(few, DIGITS, "plain", 34)[0] == RECIPE
-    name, nets = objections.best(few.iloc[:0], DIGITS, "plain", 34)
+    assert objections_questions.best(few, DIGITS, "plain", 34)[0] == RECIPE
+    name, nets = objections_questions.best(few.iloc[:0], DIGITS, "plain", 34)
     assert (name, len(nets)) == ("", 0)
 
 
 def test_without_a_record_nothing_is_said():
     none = _runs().iloc[:0]
-    found = objections.remainders(none, DIGITS, DEGRADATION)
+    found = objections_questions.remainders(none, DIGITS, DEGRADATION)
     assert {one.reading for one in found.values()} == {"not recorded yet"}
-    assert objections.shortcut_alone(none) == "not decided"
+    assert objections_questions.shortcut_alone(none) == "not decided"
 
 
 @pytest.mark.parametrize(
@@ -169,16 +174,18 @@ def test_shortcuts_alone_train_or_not(bare, skip, expected):
         *_rows(Arm("residual", 34, normalisation="none"), bare),
         *_rows(Arm("residual", 34, normalisation="skip-init"), skip),
     ]
-    assert objections.shortcut_alone(pd.DataFrame(rows)) == expected
+    assert objections_questions.shortcut_alone(pd.DataFrame(rows)) == expected
 
 
 def test_one_seed_that_fails_takes_it_from_shortcuts_alone():
     rows = pd.DataFrame(_rows(Arm("residual", 34, normalisation="none"), 3))
-    assert objections.shortcut_alone(rows) == "supported"
+    assert objections_questions.shortcut_alone(rows) == "supported"
     rows.loc[rows.seed == 2, "training_error"] = 90
-    assert objections.shortcut_alone(rows) == "not decided"  # SkipInit is not recorded
+    assert objections_questions.shortcut_alone(rows) == "not decided"  # SkipInit is not recorded
     skip = _rows(replace(Arm("residual", 34), normalisation="skip-init"), 3, seeds=(0, 1))
-    assert objections.shortcut_alone(pd.concat([rows, pd.DataFrame(skip)])) == "not decided"
+    assert (
+        objections_questions.shortcut_alone(pd.concat([rows, pd.DataFrame(skip)])) == "not decided"
+    )
 
 
 @pytest.fixture
@@ -191,7 +198,7 @@ def started():
 
 
 def test_starts_are_compared_with_the_usual_one(started):
-    gaps = objections.starts(started, DIGITS, 34)
+    gaps = objections_questions.starts(started, DIGITS, 34)
     assert {name: round(gap.mean, 3) for name, gap in gaps.items()} == {
         "batch": 0,
         "zero-gamma": -2,
@@ -201,8 +208,8 @@ def test_starts_are_compared_with_the_usual_one(started):
 
 
 def test_a_table_of_starts_has_those_that_are_recorded(started):
-    gaps = {depth: objections.starts(started, DIGITS, depth) for depth in (18, 34)}
-    table = tables.starts(started, gaps)
+    gaps = {depth: objections_questions.starts(started, DIGITS, depth) for depth in (18, 34)}
+    table = objections_figures.start_table(started, gaps)
     told = dict(zip(table.network, table["training, less the usual start's"], strict=True))
     assert told == {
         "ResNet-18": "–",
@@ -215,8 +222,8 @@ def test_a_table_of_starts_has_those_that_are_recorded(started):
 
 def test_a_table_of_remainders_says_what_is_missing():
     runs = _runs({WIDER: {("plain", 34): 15}})
-    table = tables.remainders(
-        objections.remainders(runs[runs.epochs == 20], DIGITS, DEGRADATION)
+    table = objections_figures.remainder_table(
+        objections_questions.remainders(runs[runs.epochs == 20], DIGITS, DEGRADATION)
     ).set_index("changed")
     assert list(table.index) == [RECIPE, *OBJECTIONS, BEST]
     assert table.loc[RECIPE, "less the recipe's"] == "–"
@@ -228,8 +235,8 @@ def test_a_table_of_remainders_says_what_is_missing():
 
 def test_a_table_of_objections_has_a_row_for_each_net():
     runs = _runs({LONGER: {("plain", 34): None}})
-    cases = {name: objections.raised(runs, DIGITS, name) for name in (RECIPE, LONGER)}
-    table = tables.objections(cases)
+    cases = {name: objections_questions.raised(runs, DIGITS, name) for name in (RECIPE, LONGER)}
+    table = objections_figures.objection_table(cases)
     assert len(table) == 8
     row = table[(table.changed == LONGER) & (table.network == "plain-34")].iloc[0]
     assert (row["training, %"], row.n, row.diverged) == ("–", 3, 3)

@@ -15,8 +15,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from resnet_study.experiments import EXPERIMENTS
-from resnet_study.queue import parse_duration
+from resnet_study.cli import parse_duration
+from resnet_study.questions.experiments import EXPERIMENTS
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -105,13 +105,13 @@ def test_contributing_gives_a_reason_for_each_dependency_and_no_other():
     assert sorted(reasons) == sorted(DEPENDENCIES)
 
 
-def test_contributing_has_a_line_for_each_module_and_no_other():
+def test_contributing_has_a_line_for_each_folder_of_the_library_and_no_other():
     section = read("CONTRIBUTING.md").split("## The library\n")[1].split("\n## ")[0]
     described = re.findall(r"^\| `([\w.]+)` \|", section, re.MULTILINE)
-    library = ROOT / "resnet_study"
-    files = [path.relative_to(library) for path in library.rglob("[!_]*.py")]
-    modules = {".".join(path.with_suffix("").parts) for path in files}
-    assert sorted(described) == sorted(modules)
+    folders = [path.parent.name for path in ROOT.glob("resnet_study/*/__init__.py")]
+    assert sorted(described) == sorted(folders)
+    named = re.findall(r"`(\w+/\w+\.py)`", section)
+    assert named and all((ROOT / "resnet_study" / name).exists() for name in named)
 
 
 def test_readme_has_a_line_for_each_top_level_entry():
@@ -158,7 +158,9 @@ def test_hooks_are_local_and_their_tools_are_dependencies():
     assert [entry["repo"] for entry in repositories] == ["local"]
     for hook in repositories[0]["hooks"]:
         assert hook["language"] == "system"
-        assert hook["entry"].split()[0] in {*DEPENDENCIES, "bash"}
+        program = hook["entry"].split()[0]
+        (script,) = metadata.entry_points(group="console_scripts", name=program) or (None,)
+        assert program in {*DEPENDENCIES, "bash"} or script.dist.name in DEPENDENCIES
 
 
 def test_citation_and_package_agree():

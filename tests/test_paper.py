@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from resnet_study.paper import beside_table_2, final_paper_errors, load_paper_curves
+from resnet_study.questions.paper import beside_table_2, final_paper_errors, load_paper_curves
 
 
 @pytest.fixture(scope="module")

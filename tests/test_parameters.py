@@ -6,9 +6,10 @@ import pytest
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
-from resnet_study import parameters, paths
+from resnet_study import paths
 from resnet_study.errors import InputError
-from resnet_study.parameters import KINDS, check_parameters, convert, declarations
+from resnet_study.pipeline import parameters
+from resnet_study.pipeline.parameters import KINDS, check_parameters, convert, declarations
 
 NOTEBOOKS = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

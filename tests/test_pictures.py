@@ -16,11 +16,11 @@ import torch
 from conftest import files_below
 from PIL import Image
 
-from resnet_study import imagenet, tiny_imagenet
-from resnet_study.augmentation import Augmentation
+from resnet_study.data import imagenet, tiny_imagenet
+from resnet_study.data.augmentation import Augmentation
+from resnet_study.data.imagenet import load_imagenet
+from resnet_study.data.tiny_imagenet import read_image
 from resnet_study.errors import InputError
-from resnet_study.imagenet import load_imagenet
-from resnet_study.tiny_imagenet import read_image
 
 SMALL = Augmentation(scales=(64, 64), crop=64)
 
@@ -462,7 +462,7 @@ def test_cores_are_counted_where_the_system_tells_no_affinity(folder, monkeypatc
 
 
 def _dispositions(queue):
-    from resnet_study.pictures import as_reader
+    from resnet_study.data.pictures import as_reader
 
     as_reader(0)
     names = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -471,7 +471,7 @@ def _dispositions(queue):
 
 
 def test_a_reader_leaves_signals_to_its_parent():
-    from resnet_study.pictures import holding_signals
+    from resnet_study.data.pictures import holding_signals
 
     given = {signal.SIGTERM: lambda *_: None, signal.SIGHUP: signal.SIG_IGN}  # as under nohup
     before = {number: signal.signal(number, handler) for number, handler in given.items()}

@@ -9,16 +9,16 @@ import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.ticker import EngFormatter
 
-from resnet_study import plots
-from resnet_study.comparison_plots import FAMILY_COLOURS
-from resnet_study.paper import load_paper_curves
-from resnet_study.records import load_curves, read_record, write_record
-from resnet_study.runs import perform
+from resnet_study.figures import fig2, speed, style
+from resnet_study.figures.style import FAMILY_COLOURS
+from resnet_study.pipeline.perform import perform
+from resnet_study.pipeline.records import load_curves, read_record, write_record
+from resnet_study.questions.paper import load_paper_curves
 
 
 @pytest.fixture(autouse=True)
 def close_figures():
-    plots.use_style()
+    style.use_style()
     yield
     plt.close("all")
 
@@ -33,7 +33,7 @@ def curves():
                 for iteration in (23, 46, 69):
                     rows.append((family, depth, seed, iteration, depth + seed, 2 * depth + seed))
     names = ["family", "depth", "seed", "iteration", "training_error", "validation_error"]
-    return plots.long_curves(pd.DataFrame(rows, columns=names))
+    return style.long_curves(pd.DataFrame(rows, columns=names))
 
 
 def _lines(axes):
@@ -48,7 +48,7 @@ def test_long_curves_have_one_row_a_point_of_a_line(curves):
 
 
 def test_figure_2_has_plain_nets_left_and_residual_nets_right_on_shared_axes(curves):
-    left, right = plots.fig2({"": curves}).axes
+    left, right = fig2.fig2({"": curves}).axes
     assert (left.get_title(), right.get_title()) == ("plain", "ResNet")
     assert left.get_shared_x_axes().joined(left, right)
     assert left.get_shared_y_axes().joined(left, right)
@@ -60,7 +60,7 @@ def test_figure_2_has_plain_nets_left_and_residual_nets_right_on_shared_axes(cur
 def test_a_panel_has_a_thin_and_a_bold_line_for_each_depth(curves, with_seeds):
     if not with_seeds:
         curves = curves[curves.seed == 0].drop(columns="seed")
-    for axes in plots.fig2({"": curves}).axes:
+    for axes in fig2.fig2({"": curves}).axes:
         lines = {(round(line.get_ydata()[0]), line.get_linewidth()) for line in _lines(axes)}
         heights = {height for height, _ in lines}
         offset = 1 if with_seeds else 0  # the mean over seeds
@@ -71,10 +71,10 @@ def test_a_panel_has_a_thin_and_a_bold_line_for_each_depth(curves, with_seeds):
 
 
 def test_colour_tells_depth_and_nothing_else(curves):
-    for axes in plots.fig2({"": curves}).axes:
+    for axes in fig2.fig2({"": curves}).axes:
         colours = {round(line.get_ydata()[0]): line.get_color() for line in _lines(axes)}
-        assert colours[19] == colours[37] == plots.DEPTH_COLOURS[18]
-        assert colours[35] == colours[69] == plots.DEPTH_COLOURS[34]
+        assert colours[19] == colours[37] == style.DEPTH_COLOURS[18]
+        assert colours[35] == colours[69] == style.DEPTH_COLOURS[34]
 
 
 def _contrast(colour, background):
@@ -90,14 +90,14 @@ def _contrast(colour, background):
 
 @pytest.mark.parametrize(
     "colour",
-    sorted({*plots.DEPTH_COLOURS.values(), *plots.LOOP_COLOURS.values(), *FAMILY_COLOURS.values()}),
+    sorted({*style.DEPTH_COLOURS.values(), *speed.LOOP_COLOURS.values(), *FAMILY_COLOURS.values()}),
 )
 def test_colours_stand_out_from_a_white_page(colour):
     assert _contrast(colour, "white") > 3  # WCAG 2.1, 1.4.11: graphics
 
 
 def test_the_legend_names_every_line(curves):
-    (legend,) = plots.fig2({"": curves}).legends
+    (legend,) = fig2.fig2({"": curves}).legends
     assert {text.get_text() for text in legend.get_texts()} == {
         "18 layers, training",
         "18 layers, validation",
@@ -107,7 +107,7 @@ def test_the_legend_names_every_line(curves):
 
 
 def test_a_band_reaches_from_the_lowest_seed_to_the_highest(curves):
-    for axes in plots.fig2({"": curves}).axes:
+    for axes in fig2.fig2({"": curves}).axes:
         reaches = set()
         for band in axes.collections:
             heights = band.get_paths()[0].vertices[:, 1]
@@ -116,34 +116,34 @@ def test_a_band_reaches_from_the_lowest_seed_to_the_highest(curves):
 
 
 def test_curves_without_seeds_have_no_band():
-    figure = plots.fig2({"": load_paper_curves()})
+    figure = fig2.fig2({"": load_paper_curves()})
     for axes in figure.axes:
         assert len(_lines(axes)) == 4
         assert not axes.collections
 
 
 def test_long_iterations_are_written_short():
-    axes = plots.fig2({"": load_paper_curves()}).axes[0]
+    axes = fig2.fig2({"": load_paper_curves()}).axes[0]
     assert isinstance(axes.xaxis.get_major_formatter(), EngFormatter)
     assert axes.xaxis.get_major_formatter()(100_000) == "100k"
 
 
 def test_two_sets_make_two_rows_on_the_same_axes(curves):
-    figure = plots.fig2({"(ours)": curves, "(yours)": curves})
+    figure = fig2.fig2({"(ours)": curves, "(yours)": curves})
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == ["plain (ours)", "ResNet (ours)", "plain (yours)", "ResNet (yours)"]
     assert figure.axes[0].get_shared_y_axes().joined(figure.axes[0], figure.axes[3])
 
 
 def test_the_page_shows_through(curves, tmp_path):
-    figure = plots.fig2({"": curves})
+    figure = fig2.fig2({"": curves})
     assert to_rgba(figure.get_facecolor())[3] == 0
     assert all(to_rgba(axes.get_facecolor())[3] == 0 for axes in figure.axes)
 
 
 def test_the_same_figure_is_the_same_bytes(curves, tmp_path):
     for name in ("first.svg", "second.svg"):
-        plots.save_svg(plots.fig2({"": curves}), tmp_path / name)
+        style.save_svg(fig2.fig2({"": curves}), tmp_path / name)
     first = (tmp_path / "first.svg").read_bytes()
     assert first.startswith(b"<?xml") and b"<svg" in first
     assert (tmp_path / "second.svg").read_bytes() == first
@@ -151,8 +151,9 @@ def test_the_same_figure_is_the_same_bytes(curves, tmp_path):
 
 def test_the_same_figure_is_the_same_bytes_in_another_process(tmp_path):
     code = (
-        "import sys; from resnet_study import plots, paper; plots.use_style();"
-        "plots.save_svg(plots.fig2({'': paper.load_paper_curves()}), sys.argv[1])"
+        "import sys; from resnet_study.figures import fig2, style; "
+        "from resnet_study.questions import paper; style.use_style();"
+        "style.save_svg(fig2.fig2({'': paper.load_paper_curves()}), sys.argv[1])"
     )
     files = [tmp_path / "first.svg", tmp_path / "second.svg"]
     for hash_seed, file in enumerate(files):
@@ -166,7 +167,7 @@ def test_the_same_figure_is_the_same_bytes_in_another_process(tmp_path):
 
 def test_a_single_run_is_drawn_with_a_thin_and_a_bold_line(tiny_run, tmp_path):
     path = perform(replace(tiny_run, depth=18), runs_dir=tmp_path)
-    (axes,) = plots.curve(load_curves([path]), "a title").axes
+    (axes,) = fig2.curve(load_curves([path]), "a title").axes
     thin, bold = sorted(_lines(axes), key=lambda line: line.get_linewidth())
     assert bold.get_linewidth() >= 2 * thin.get_linewidth()
     final = read_record(path)["final"]
@@ -179,7 +180,7 @@ def test_a_single_run_is_drawn_with_a_thin_and_a_bold_line(tiny_run, tmp_path):
 def test_a_single_run_of_any_depth_is_drawn(depth):
     points = {"iteration": [23], "training_error": [9.0], "validation_error": [8.0]}
     curves = pd.DataFrame(points).assign(family="plain", depth=depth, seed=0)
-    assert len(_lines(plots.curve(curves, "any").axes[0])) == 2
+    assert len(_lines(fig2.curve(curves, "any").axes[0])) == 2
 
 
 def test_a_run_that_diverged_at_once_is_drawn_as_an_empty_panel(tiny_record):
@@ -188,5 +189,5 @@ def test_a_run_that_diverged_at_once_is_drawn_as_an_empty_panel(tiny_record):
     content = {key: value for key, value in record.items() if key not in ("schema", "sha256")}
     final = dict.fromkeys(record["final"])
     write_record(tiny_record, {**content, "diverged_at": 23, "final": final, "curve": {}})
-    (axes,) = plots.curve(load_curves([tiny_record]), "diverged").axes
+    (axes,) = fig2.curve(load_curves([tiny_record]), "diverged").axes
     assert not _lines(axes)

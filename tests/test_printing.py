@@ -1,11 +1,12 @@
 import re
 from io import BytesIO
 
+import browser
+import printing
 import pytest
 from bs4 import BeautifulSoup
 from pypdf import PdfReader
 
-from resnet_study import browser, printing
 from resnet_study.errors import InputError
 
 POINTS = 72 / 25.4  # to a millimetre

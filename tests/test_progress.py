@@ -1,9 +1,9 @@
 import pytest
 
-from resnet_study import progress
-from resnet_study.models import build_model
-from resnet_study.recipes import get_recipe
-from resnet_study.training import Evaluation, train
+from resnet_study.models.networks import build_model
+from resnet_study.training import progress
+from resnet_study.training.loop import Evaluation, train
+from resnet_study.training.recipes import get_recipe
 
 
 def _train(dataset, report):

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from resnet_study import paths, provenance
+from resnet_study import paths
 from resnet_study.errors import InputError
+from resnet_study.pipeline import provenance
 
 SETTINGS = ("-c", "user.name=n", "-c", "user.email=e@example.org")
 
@@ -120,7 +121,7 @@ def test_line_ends_do_not_change_the_fingerprint_of_the_code(tmp_path, move):
     for path in package.rglob("*.py"):
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     assert provenance.code_fingerprint() == known
-    (package / "training.py").write_text("")
+    (package / "training" / "loop.py").write_text("")
     assert provenance.code_fingerprint() != known
 
 

@@ -11,13 +11,15 @@ import pytest
 from filelock import FileLock
 
 from resnet_study import paths
+from resnet_study.cli import parse_duration
 from resnet_study.errors import InputError
-from resnet_study.experiments import EXPERIMENTS
-from resnet_study.highway import Gates
-from resnet_study.queue import Executions, Place, parse_duration, train_missing
-from resnet_study.recipes import get_recipe
-from resnet_study.records import find_records, read_record
-from resnet_study.runs import Run, perform
+from resnet_study.models.highway import Gates
+from resnet_study.pipeline.perform import perform
+from resnet_study.pipeline.queue import Executions, Place, train_missing
+from resnet_study.pipeline.records import find_records, read_record
+from resnet_study.pipeline.run import Run
+from resnet_study.questions.experiments import EXPERIMENTS
+from resnet_study.training.recipes import get_recipe
 
 RUNS = EXPERIMENTS["fig2"].runs(seeds=(0, 1), epochs=1, width=1)
 

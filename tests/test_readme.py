@@ -1,6 +1,6 @@
 import pytest
+import readme
 
-from resnet_study import readme
 from resnet_study.errors import InputError
 
 
@@ -8,8 +8,8 @@ def test_the_readme_shows_the_committed_records(tmp_path):
     text, figure = tmp_path / "README.md", tmp_path / "fig2.svg"
     text.write_text(readme.README.read_text())
     readme.renew(text, figure)
-    assert text.read_text() == readme.README.read_text(), "run: resnet-study readme"
-    assert figure.read_bytes() == readme.FIGURE.read_bytes(), "run: resnet-study readme"
+    assert text.read_text() == readme.README.read_text(), "run: python book/readme.py"
+    assert figure.read_bytes() == readme.FIGURE.read_bytes(), "run: python book/readme.py"
 
 
 def test_the_table_replaces_what_stands_between_its_marks():

@@ -4,9 +4,9 @@ import json
 from types import SimpleNamespace
 
 import pytest
+import rebuilding
 from conftest import build_book, small_book
 
-from resnet_study import rebuilding
 from resnet_study.reproduction import BOOK_OPTIONS
 
 AGAIN = [option for option in BOOK_OPTIONS if option != "--all"]

@@ -2,10 +2,10 @@ import math
 
 import pytest
 
-from resnet_study.augmentation import Augmentation
-from resnet_study.data import DATA_SETS
+from resnet_study.data.augmentation import Augmentation
+from resnet_study.data.datasets import DATA_SETS
 from resnet_study.errors import InputError
-from resnet_study.recipes import RECIPES, get_recipe, learning_rate
+from resnet_study.training.recipes import RECIPES, get_recipe, learning_rate
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 from conftest import files_below, tracked_files
 
-from resnet_study.data import load_data
+from resnet_study.data.datasets import load_data
 from resnet_study.errors import InputError
-from resnet_study.experiments import EXPERIMENTS
-from resnet_study.models import count_multiply_adds, count_parameters
-from resnet_study.recipes import get_recipe
-from resnet_study.records import (
+from resnet_study.models.networks import count_multiply_adds, count_parameters
+from resnet_study.pipeline.perform import make_model, perform
+from resnet_study.pipeline.records import (
     RecordError,
     find_records,
     load_curves,
@@ -29,7 +28,9 @@ from resnet_study.records import (
     write_record,
     wrong_images,
 )
-from resnet_study.runs import Run, make_model, perform, run_from_config
+from resnet_study.pipeline.run import Run, run_from_config
+from resnet_study.questions.experiments import EXPERIMENTS
+from resnet_study.training.recipes import get_recipe
 
 
 def _content(record):

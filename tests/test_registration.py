@@ -7,8 +7,8 @@ import pytest
 from conftest import tracked_files
 
 from resnet_study import paths
-from resnet_study.experiments import EXPERIMENTS
-from resnet_study.records import read_record
+from resnet_study.pipeline.records import read_record
+from resnet_study.questions.experiments import EXPERIMENTS
 
 PAGE = "book/registration.md"
 LATER = "## What was done otherwise"  # what may be added to the page afterwards

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from resnet_study import shortcut_plots
 from resnet_study.errors import InputError
-from resnet_study.relief import measure, settings
+from resnet_study.figures import shortcut
+from resnet_study.pipeline.landscapes import measure, settings
 
 SMALL = settings("residual", 8, seed=0) | {"points": 3, "epochs": 1, "width": 2}
 
@@ -43,17 +43,17 @@ def _landscape(scale):
 
 def test_landscapes_side_by_side_have_one_scale():
     both = {"plain-34": _landscape(1), "ResNet-34": _landscape(10)}
-    contours = shortcut_plots.contours(both)
+    contours = shortcut.contours(both)
     levels = [axes.collections[0].levels for axes in contours.axes]
     assert np.array_equal(*levels) and levels[0][0] <= -2 and 10 ** levels[0][-1] >= 20
-    limits = {axes.get_zlim() for axes in shortcut_plots.relief(both).axes}
+    limits = {axes.get_zlim() for axes in shortcut.relief(both).axes}
     assert len(limits) == 1
 
 
 def test_an_infinite_loss_is_missing_and_not_the_scale():
     broken = _landscape(1)
     broken.loc[0, "loss"] = np.inf
-    contours = shortcut_plots.contours({"a": broken, "b": _landscape(1)})
+    contours = shortcut.contours({"a": broken, "b": _landscape(1)})
     assert np.isfinite(contours.axes[0].collections[0].levels).all()
 
 
@@ -65,7 +65,7 @@ def test_responses_and_lesions_have_a_line_for_each_net():
         for s in (0, 1)
         for p in (1, 2)
     ]
-    assert [len(axes.lines) for axes in shortcut_plots.responses(pd.DataFrame(rows)).axes] == [2, 2]
+    assert [len(axes.lines) for axes in shortcut.responses(pd.DataFrame(rows)).axes] == [2, 2]
     table = pd.DataFrame(rows)
     table = table.assign(
         block=lambda t: "stages.1." + (t.position - 1).astype(str),
@@ -73,6 +73,6 @@ def test_responses_and_lesions_have_a_line_for_each_net():
         recalibrated=20,
         whole=10,
     )
-    left, right = shortcut_plots.lesions(table, 34).axes
+    left, right = shortcut.lesions(table, 34).axes
     assert left.get_title() == "plain-34" and right.get_title() == "ResNet-34"
     assert len(left.lines) == 4  # two errors, the whole net, a block that halves the resolution

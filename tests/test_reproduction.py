@@ -7,12 +7,12 @@ import pytest
 from conftest import files_below
 
 from resnet_study import paths, reproduction
-from resnet_study.checkpoints import Checkpoint
 from resnet_study.errors import InputError
-from resnet_study.experiments import EXPERIMENTS
-from resnet_study.provenance import code_fingerprint
-from resnet_study.queue import Executions
-from resnet_study.records import find_records, read_record, write_record
+from resnet_study.pipeline.provenance import code_fingerprint
+from resnet_study.pipeline.queue import Executions
+from resnet_study.pipeline.records import find_records, read_record, write_record
+from resnet_study.questions.experiments import EXPERIMENTS
+from resnet_study.training.checkpoints import Checkpoint
 
 EXPERIMENT = EXPERIMENTS["reproduction"]
 

@@ -7,7 +7,7 @@ from torchvision.models import resnet18
 
 from resnet_study.diagnostics.responses import layer_responses
 from resnet_study.errors import InputError
-from resnet_study.models import build_model
+from resnet_study.models.networks import build_model
 
 IMAGES = torch.randn(6, 3, 16, 16, generator=torch.Generator().manual_seed(1))
 

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 from bs4 import BeautifulSoup
+from runs_page import ENVIRONMENT, curve, row, short_commit, write_files
 
 from resnet_study import paths
-from resnet_study.archive import unpack
-from resnet_study.records import RecordError, find_records, read_record
-from resnet_study.runs_page import ENVIRONMENT, curve, row, short_commit, write_files
+from resnet_study.pipeline.archive import unpack
+from resnet_study.pipeline.records import RecordError, find_records, read_record
 
 RUN = "digits/highway-18-match-parameters-gate_kernel-1-seed-3"
 RECORDS = {

@@ -16,7 +16,7 @@ from resnet_study.diagnostics.shattering import (
     scalar_autocorrelation,
 )
 from resnet_study.errors import InputError
-from resnet_study.models import build_model
+from resnet_study.models.networks import build_model
 
 EXPECTED = {  # layers: lag 1 of plain and of residual nets
     2: (0.95, 0.99),

@@ -10,12 +10,13 @@ import time
 import pytest
 from conftest import files_below
 
-from resnet_study.checkpoints import Checkpoint
-from resnet_study.recipes import get_recipe
-from resnet_study.records import read_record
-from resnet_study.runs import Run, perform
+from resnet_study.pipeline.perform import perform
+from resnet_study.pipeline.records import read_record
+from resnet_study.pipeline.run import Run
 from resnet_study.signals import SIGNALS, Stopped, held, let_through, stoppable, waiting
-from resnet_study.training import train
+from resnet_study.training.checkpoints import Checkpoint
+from resnet_study.training.loop import train
+from resnet_study.training.recipes import get_recipe
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -94,7 +95,7 @@ def test_a_training_that_a_signal_ends_goes_on_to_the_same_bit(tiny_run, tmp_pat
 
 
 def test_a_signal_does_not_wait_for_an_evaluation(dataset, tmp_path, monkeypatch):
-    from resnet_study import training
+    from resnet_study.training import loop
 
     def evaluate(*arguments):
         os.kill(os.getpid(), signal.SIGTERM)
@@ -102,7 +103,7 @@ def test_a_signal_does_not_wait_for_an_evaluation(dataset, tmp_path, monkeypatch
 
     checkpoint = Checkpoint(tmp_path / "file", {}, seconds=1e9)
     recipe = get_recipe("digits", epochs=2, batch=16)
-    from resnet_study.models import build_model
+    from resnet_study.models.networks import build_model
 
     def model():
         import torch
@@ -112,7 +113,7 @@ def test_a_signal_does_not_wait_for_an_evaluation(dataset, tmp_path, monkeypatch
 
     whole = train(model(), dataset, recipe, seed=0)
     with monkeypatch.context() as patch, pytest.raises(Stopped, match="iteration 4 of 8"):
-        patch.setattr(training, "evaluate", evaluate)
+        patch.setattr(loop, "evaluate", evaluate)
         with stoppable():
             train(model(), dataset, recipe, seed=0, checkpoint=checkpoint)
     again = Checkpoint(tmp_path / "file", {}, seconds=1e9)

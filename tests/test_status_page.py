@@ -4,13 +4,15 @@ import re
 from types import SimpleNamespace
 
 import pytest
+import status_page
 from bs4 import BeautifulSoup
 
-from resnet_study import notebooks, paths, status_page
-from resnet_study.benchmarks import find_results
+from resnet_study import paths
 from resnet_study.errors import InputError
-from resnet_study.executions import load_executions, log_execution
-from resnet_study.records import RecordError, find_records, read_record
+from resnet_study.pipeline import notebooks
+from resnet_study.pipeline.benchmarks import find_results
+from resnet_study.pipeline.executions import load_executions, log_execution
+from resnet_study.pipeline.records import RecordError, find_records, read_record
 
 RUNS = [read_record(path) for path in find_records()]
 MEASURED = [read_record(path) for path in find_records(paths.MEASUREMENTS)]

@@ -3,18 +3,17 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from resnet_study import tables
-from resnet_study.effects import (
-    FIG2_EFFECTS,
-    HIGHWAY_EFFECTS,
-    DataSize,
-    compare,
-    containment_gaps,
-    highway_gaps,
-)
-from resnet_study.experiments import EXPERIMENTS, Arm, Grid
-from resnet_study.highway import Gates
-from resnet_study.records import write_record
+from resnet_study import reproduction
+from resnet_study.figures import containment, data_size, fig2, gates, highway, speed, tables
+from resnet_study.models.highway import Gates
+from resnet_study.pipeline.records import write_record
+from resnet_study.questions import experiments, words
+from resnet_study.questions.containment import containment_gaps
+from resnet_study.questions.data_size import DataSize
+from resnet_study.questions.effects import FIG2_EFFECTS
+from resnet_study.questions.experiments import EXPERIMENTS, Arm, Grid
+from resnet_study.questions.highway import HIGHWAY_EFFECTS, highway_gaps
+from resnet_study.reproduction import compare
 from resnet_study.statistics import Estimate, estimate
 
 
@@ -48,11 +47,11 @@ def _runs(diverged=()):
     ],
 )
 def test_a_difference_is_written_with_its_sign_and_interval(mean, low, high, text):
-    assert tables.mean_and_interval(Estimate(5, mean, 1.0, low, high)) == text
+    assert words.mean_and_interval(Estimate(5, mean, 1.0, low, high)) == text
 
 
 def test_an_error_is_written_with_its_deviation():
-    assert tables.mean_and_deviation(Estimate(5, 2.184, 0.349, 1.0, 3.0)) == "2.18 ± 0.35"
+    assert words.mean_and_deviation(Estimate(5, 2.184, 0.349, 1.0, 3.0)) == "2.18 ± 0.35"
 
 
 def test_final_errors_have_one_row_a_network():
@@ -73,7 +72,7 @@ def test_a_run_that_diverged_is_counted_and_left_out_of_the_mean():
 
 
 def test_effects_have_one_row_each_with_n_claim_and_verdict():
-    table = tables.effects(_runs())
+    table = fig2.effect_table(_runs())
     assert len(table) == len(FIG2_EFFECTS)
     first = table.iloc[0]
     assert first["difference"] == "plain-34 − plain-18"
@@ -122,15 +121,15 @@ def test_what_is_usual_in_every_arm_has_no_column():
     [(1.234e-34, "1.2 × 10⁻³⁴"), (13_000, "1.3 × 10⁴"), (195.4, "195"), (0.98, "0.98"), (13, "13")],
 )
 def test_large_and_small_numbers_are_written_with_a_power_of_ten(value, text):
-    assert tables.scientific(value) == text
+    assert words.scientific(value) == text
 
 
 def test_what_rounds_to_zero_has_no_sign():
-    assert [tables.signed(value) for value in (0.004, -0.004, -0.006)] == ["0.00", "0.00", "−0.01"]
+    assert [words.signed(value) for value in (0.004, -0.004, -0.006)] == ["0.00", "0.00", "−0.01"]
 
 
 def test_gaps_are_written_with_gate_interval_and_cost():
-    table = tables.gaps(highway_gaps(_arms(), rate=0.05, metric="training_error"))
+    table = highway.gap_table(highway_gaps(_arms(), rate=0.05, metric="training_error"))
     assert table.network.tolist() == ["Highway-18", "Highway-34"]
     row = table.iloc[0]
     assert (row.gate, row.matched, row.parameters) == ("3×3, −2", "", "1,234,567")
@@ -141,7 +140,7 @@ def test_gaps_are_written_with_gate_interval_and_cost():
 def test_the_report_sets_ours_beside_theirs():
     ours, theirs = _runs(), _runs()
     theirs = theirs[theirs.seed < 2]
-    table = tables.comparison(compare(ours, theirs))
+    table = reproduction.comparison_table(compare(ours, theirs))
     assert len(table) == len(FIG2_EFFECTS) + len(HIGHWAY_EFFECTS)
     first = table.iloc[0]
     assert first["our points (n)"] == "+48.00 [+48.00, +48.00] (3)"
@@ -158,9 +157,9 @@ def test_a_table_is_shown_without_row_numbers():
 
 def test_what_one_seed_cannot_tell_is_left_out():
     one, none = estimate(pd.Series([2.0])), estimate(pd.Series([], dtype=float))
-    assert tables.mean_and_deviation(one) == "2.00"
-    assert tables.mean_and_interval(one) == "+2.00 [–]"
-    assert tables.mean_and_deviation(none) == tables.mean_and_interval(none) == "–"
+    assert words.mean_and_deviation(one) == "2.00"
+    assert words.mean_and_interval(one) == "+2.00 [–]"
+    assert words.mean_and_deviation(none) == words.mean_and_interval(none) == "–"
 
 
 def test_costs_are_means_over_the_runs_of_a_network_on_a_device():
@@ -185,12 +184,12 @@ def test_what_is_missing_is_told_with_the_command_that_trains_it(tmp_path):
     experiment = replace(
         EXPERIMENTS["fig2"], grids={"digits": Grid((Arm("plain", 8),), seeds=(0, 1))}
     )
-    text = tables.coverage(experiment, "digits", tmp_path)
+    text = experiments.coverage(experiment, "digits", tmp_path)
     assert "0 of the 2 runs" in text
     assert "`resnet-study run --experiment fig2 --recipe digits`" in text
     for run in experiment.runs():
         write_record(run.record_path(tmp_path), {"config": run.config})
-    text = tables.coverage(experiment, "digits", tmp_path)
+    text = experiments.coverage(experiment, "digits", tmp_path)
     assert "2 of the 2 runs" in text
     assert "resnet-study run" not in text
 
@@ -198,7 +197,7 @@ def test_what_is_missing_is_told_with_the_command_that_trains_it(tmp_path):
 def test_two_precisions_are_compared_seed_by_seed():
     exact = pd.DataFrame({"family": "plain", "depth": 18, "seed": [0, 1, 2], "training_error": 1.0})
     rounded = exact.assign(training_error=[1.5, 2.0, 2.5]).iloc[::-1]
-    (row,) = tables.precisions(exact, rounded).to_dict("records")
+    (row,) = speed.precision_table(exact, rounded).to_dict("records")
     assert row == {
         "network": "plain-18",
         "float32, %": "1.00 ± 0.00",
@@ -210,8 +209,8 @@ def test_two_precisions_are_compared_seed_by_seed():
 
 def test_a_gpu_is_asked_for_only_where_it_takes_one(tmp_path):
     experiment = EXPERIMENTS["fig2"]
-    assert "with a GPU" in tables.coverage(experiment, "tiny-imagenet", tmp_path)
-    text = tables.coverage(experiment, "digits", tmp_path, seeds=[3], gpu=False)
+    assert "with a GPU" in experiments.coverage(experiment, "tiny-imagenet", tmp_path)
+    text = experiments.coverage(experiment, "digits", tmp_path, seeds=[3], gpu=False)
     assert "GPU" not in text
     assert "0 of the 4 runs" in text
 
@@ -223,7 +222,7 @@ def _data_size(n=3):
 
 
 def test_gaps_by_amount_of_data_have_one_row_a_gate_and_fraction():
-    table = tables.data_size_gaps([_data_size()])
+    table = data_size.fraction_table([_data_size()])
     assert table["data"].tolist() == ["10 %", "100 %"]
     row = table.iloc[1]
     assert (row.gate, row.n) == ("3×3, −4", 3)
@@ -231,11 +230,11 @@ def test_gaps_by_amount_of_data_have_one_row_a_gate_and_fraction():
 
 
 def test_slopes_have_reading_and_verdict_once_every_fraction_is_there():
-    (row,) = tables.data_size_slopes([_data_size()], (0.1, 1.0)).to_dict("records")
+    (row,) = data_size.slope_table([_data_size()], (0.1, 1.0)).to_dict("records")
     assert row["validation, a decade [95 %]"] == "−2.00 [−3.00, −1.00]"
     assert (row["n"], row["reading"], row["verdict"]) == (3, "optimisation", "refuted")
-    (row,) = tables.data_size_slopes([_data_size()], (0.1, 0.5, 1.0)).to_dict("records")
-    assert row["verdict"] == row["reading"] == tables.NOT_RECORDED
+    (row,) = data_size.slope_table([_data_size()], (0.1, 0.5, 1.0)).to_dict("records")
+    assert row["verdict"] == row["reading"] == words.NOT_RECORDED
 
 
 @pytest.mark.parametrize(
@@ -250,7 +249,7 @@ def test_slopes_have_reading_and_verdict_once_every_fraction_is_there():
     ],
 )
 def test_a_mean_is_written_with_its_lowest_and_highest_seed(values, text):
-    assert tables.mean_and_range(pd.Series(values, dtype=float)) == text
+    assert words.mean_and_range(pd.Series(values, dtype=float)) == text
 
 
 def test_gates_have_one_row_each_with_n_and_cost():
@@ -265,7 +264,7 @@ def test_gates_have_one_row_each_with_n_and_cost():
             "transform_end": [0.1, 0.3, 0.4],
         }
     )
-    table = tables.gates(summary, {"transform_end": "T after"})
+    table = gates.gate_table(summary, {"transform_end": "T after"})
     assert table.network.tolist() == ["Highway-18", "Highway-34"]
     row = table.iloc[0]
     assert (row.gate, row.n, row["T after"]) == ("3×3, −2", 2, "0.20 [0.10, 0.30]")
@@ -279,7 +278,7 @@ def test_gaps_of_contained_nets_are_paired_with_drawn_and_residual_ones():
     contained = drawn[drawn.depth == 18].assign(start="contained", training_error=80.0)
     runs = pd.concat([gated[gated.family == "residual"], drawn, contained], ignore_index=True)
     found = containment_gaps(runs, Gates(kernel=1, bias=0), "training_error")
-    table = tables.containment_gaps(found)
+    table = containment.containment_table(found)
     assert table.difference.tolist() == [
         "Highway, contained − Highway, drawn",
         "Highway, contained − ResNet",
@@ -295,4 +294,4 @@ def test_gaps_of_contained_nets_are_paired_with_drawn_and_residual_ones():
 def test_without_a_highway_net_there_are_no_gaps_to_show():
     residual = _arms().query("family == 'residual'")
     found = containment_gaps(residual, Gates(kernel=1, bias=0), "training_error")
-    assert tables.containment_gaps(found).empty
+    assert containment.containment_table(found).empty

@@ -8,10 +8,10 @@ import torch
 from conftest import files_below
 from PIL import Image
 
-from resnet_study import tiny_imagenet
-from resnet_study.data import load_data
+from resnet_study.data import tiny_imagenet
+from resnet_study.data.datasets import load_data
+from resnet_study.data.tiny_imagenet import load_tiny_imagenet
 from resnet_study.errors import InputError
-from resnet_study.tiny_imagenet import load_tiny_imagenet
 
 
 def _save(path, colour, mode="RGB"):

@@ -9,13 +9,12 @@ from torch import nn
 from torch.nn import functional as F
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from resnet_study.augmentation import Augmentation
-from resnet_study.checkpoints import Checkpoint, OutOfTime
-from resnet_study.data import make_dataset
-from resnet_study.errors import InputError
-from resnet_study.models import build_model
-from resnet_study.recipes import get_recipe, learning_rate
-from resnet_study.training import (
+from resnet_study.data.augmentation import Augmentation
+from resnet_study.data.datasets import make_dataset
+from resnet_study.errors import InputError, OutOfTime
+from resnet_study.models.networks import build_model
+from resnet_study.training.checkpoints import Checkpoint
+from resnet_study.training.loop import (
     choose_device,
     evaluate,
     evaluate_ten_crops,
@@ -23,6 +22,7 @@ from resnet_study.training import (
     reestimate_statistics,
     train,
 )
+from resnet_study.training.recipes import get_recipe, learning_rate
 
 RECIPE = get_recipe("digits", epochs=2, batch=16)
 PER_EPOCH = 4  # batches of 16 in the 50 training images of the data set

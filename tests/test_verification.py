@@ -8,11 +8,13 @@ from dataclasses import replace
 
 import pytest
 from conftest import resealed, tracked_files
+from runs_page import row
 
-from resnet_study import benchmarks, paths
-from resnet_study.measurements import MEASUREMENTS
-from resnet_study.recipes import get_recipe
-from resnet_study.records import (
+from resnet_study import paths
+from resnet_study.pipeline import benchmarks
+from resnet_study.pipeline.measurements import MEASUREMENTS
+from resnet_study.pipeline.perform import perform
+from resnet_study.pipeline.records import (
     RecordError,
     load_curves,
     load_gates,
@@ -21,9 +23,9 @@ from resnet_study.records import (
     read_record,
     write_record,
 )
-from resnet_study.runs import Run, perform
-from resnet_study.runs_page import row
-from resnet_study.verification import everything, verify
+from resnet_study.pipeline.run import Run
+from resnet_study.pipeline.verification import everything, verify
+from resnet_study.training.recipes import get_recipe
 
 
 def _sealed(content, path):
@@ -271,7 +273,7 @@ def test_the_schema_is_one(tiny_record):
     """As others would use it, without what makes it faster here."""
     from jsonschema import Draft202012Validator
 
-    schema = json.loads((paths.PACKAGE / "schemas.json").read_text(encoding="utf-8"))
+    schema = json.loads((paths.PACKAGE / "pipeline" / "schemas.json").read_text(encoding="utf-8"))
     Draft202012Validator.check_schema(schema)
     usual = Draft202012Validator({**schema, "$ref": "#/$defs/run"})
     usual.validate(read_record(tiny_record))

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_study.checkpoints import Checkpoint
 from resnet_study.diagnostics.inspection import require_batch, require_mode
 from resnet_study.errors import InputError, require_integers
-from resnet_study.training import Score
+from resnet_study.training.checkpoints import Checkpoint
+from resnet_study.training.loop import Score
 
 CHUNK = 500  # images in a pass, as in the evaluations of a training
 

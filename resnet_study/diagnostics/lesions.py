@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_study.blocks import PlainBlock, ResidualBlock, make_shortcut
 from resnet_study.diagnostics.inspection import calibrate, require_batch, require_mode
 from resnet_study.errors import InputError, require_at_least
-from resnet_study.highway import HighwayBlock, ScaledBlock
+from resnet_study.models.blocks import PlainBlock, ResidualBlock, make_shortcut
+from resnet_study.models.highway import HighwayBlock, ScaledBlock
 
 OURS = (PlainBlock, ResidualBlock, HighwayBlock, ScaledBlock)
 

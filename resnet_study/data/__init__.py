@@ -1,0 +1,1 @@
+"""Data sets as tensors, read from files, split, normalised and augmented."""

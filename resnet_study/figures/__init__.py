@@ -1,0 +1,1 @@
+"""What the notebooks show: figures and tables, a module a chapter."""

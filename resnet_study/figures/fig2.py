@@ -1,0 +1,82 @@
+"""Fig. 2: the curves, and what they say of the claims."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from resnet_study.figures.style import (
+    DEPTH_COLOURS,
+    WIDTHS,
+    curve_panel,
+    long_curves,
+)
+from resnet_study.questions.effects import FIG2_EFFECTS, verdict
+from resnet_study.questions.words import (
+    METRICS,
+    NETWORKS,
+    difference,
+    mean_and_interval,
+)
+
+FIG2_FAMILIES = ("plain", "residual")  # left and right, as in the post
+
+
+def fig2(sets: dict[str, pd.DataFrame]) -> Figure:
+    """Fig. 2 of the post: plain nets left, residual nets right, on shared axes.
+
+    Thin lines are training error, bold ones validation error; lines are means over
+    seeds, bands reach from the lowest seed to the highest.
+
+    Args:
+        sets: title to long curves (see :func:`long_curves`), one row of panels each.
+    """
+    rows = len(sets)
+    figure, grid = plt.subplots(
+        rows,
+        len(FIG2_FAMILIES),
+        figsize=(7.2, 0.6 + 2.9 * rows),
+        sharex="row",
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for panels, (title, curves) in zip(grid, sets.items(), strict=True):
+        for axes, family in zip(panels, FIG2_FAMILIES, strict=True):
+            curve_panel(axes, curves[curves.family == family])
+            axes.set_title(f"{NETWORKS[family]} {title}".strip())
+    for axes in grid[:, 1:].flat:
+        axes.set_ylabel("")
+    handles = [
+        Line2D([], [], color=colour, linewidth=width, label=f"{depth} layers, {split}")
+        for depth, colour in DEPTH_COLOURS.items()
+        for split, width in WIDTHS.items()
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    return figure
+
+
+def curve(curves: pd.DataFrame, title: str) -> Figure:
+    """Training (thin) and validation error (bold) of one run."""
+    figure, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")
+    curve_panel(axes, long_curves(curves).drop(columns="seed"))
+    axes.set_title(title)
+    return figure
+
+
+def effect_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row an effect of Fig. 2: its interval, n, and what it says of the claim."""
+    rows = []
+    for effect in FIG2_EFFECTS:
+        measured = effect.estimate(runs)
+        rows.append(
+            {
+                "difference": difference(effect),
+                "error": METRICS[effect.metric],
+                "points [95 % interval]": mean_and_interval(measured),
+                "n": measured.n,
+                "claimed": f"{effect.claimed} ({effect.claim})",
+                "verdict": verdict(effect, measured),
+            }
+        )
+    return pd.DataFrame(rows)

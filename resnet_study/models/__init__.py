@@ -1,0 +1,1 @@
+"""Networks, from blocks to the whole, and what can be said of them without training."""

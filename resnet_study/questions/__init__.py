@@ -1,0 +1,1 @@
+"""Which runs answer which question, and the rules that decide."""

@@ -1,0 +1,261 @@
+"""Training recipes: how a network is trained, whatever its family and depth.
+
+A recipe is one small function; to add one, write it and list it in ``RECIPES``.
+"""
+
+from dataclasses import dataclass, fields, replace
+
+from resnet_study.data.augmentation import Augmentation
+from resnet_study.data.datasets import DATA_SETS
+from resnet_study.errors import InputError, require_at_least, require_integers, require_one_of
+from resnet_study.models.networks import STEMS
+
+PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Data, model size and optimisation: stochastic gradient descent with momentum.
+
+    Raises:
+        InputError: for a value that cannot be trained with.
+    """
+
+    name: str
+    data: str  # one of data.DATA_SETS
+    held_out: int  # training images that validate; 0: the data set's own test images
+    stem: str  # one of models.STEMS
+    width: int  # channels of the first stage
+    augmentation: Augmentation
+    batch: int  # images a step
+    epochs: int
+    rate: float  # learning rate before the first drop
+    drops: tuple[float, ...]  # fractions of the run at which the rate is divided by 10
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    warmup: int = 0  # steps at a tenth of the rate, before it
+    patience: int = 0  # if not 0: drop after so many epochs of no lower training error, instead
+    precision: str = "float32"  # of convolutions; weights and statistics are always float32
+    ten_crop: bool = False  # at the end, the validation error over ten crops of each image
+    fraction: float = 1.0  # of the training images; the number of steps stays the same
+    own_subset: bool = False  # whether each seed draws that fraction anew; else all have the same
+
+    def __post_init__(self):
+        require_one_of("data set", self.data, DATA_SETS)
+        require_one_of("stem", self.stem, STEMS)
+        require_one_of("precision", self.precision, PRECISIONS)
+        names = ("held_out", "width", "batch", "epochs", "warmup", "patience")
+        require_integers(**{name: getattr(self, name) for name in names})
+        for name in ("held_out", "momentum", "weight_decay", "warmup", "patience"):
+            require_at_least(name, getattr(self, name), 0)
+        for name in ("width", "epochs"):
+            require_at_least(name, getattr(self, name), 1)
+        require_at_least("batch", self.batch, 2)  # batch normalisation needs two images
+        if not 0 < self.rate < float("inf"):
+            raise InputError(f"rate {self.rate} is impossible; accepted: above 0")
+        if self.patience and self.warmup:
+            raise InputError("patience and warmup exclude each other; accepted: one of them")
+        if self.augmentation.crop is None and (self.ten_crop or self.data == "imagenet"):
+            needy = "ten_crop" if self.ten_crop else "imagenet"
+            raise InputError(f"{needy} needs a crop; accepted: augmentation with scales and crop")
+        if not 0 < self.fraction <= 1:
+            raise InputError(f"fraction {self.fraction} is impossible; accepted: above 0, up to 1")
+        require_one_of("own_subset", self.own_subset, (False, True))
+        if self.own_subset and self.fraction == 1:
+            raise InputError("all images are no subset; accepted with own_subset: fraction below 1")
+
+
+def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
+    """Learning rate of step ``step`` (from 0) in a run of ``steps``: piecewise constant."""
+    if step < recipe.warmup:
+        return recipe.rate * 0.1
+    return recipe.rate * 0.1 ** sum(step >= drop * steps for drop in recipe.drops)
+
+
+def digits() -> Recipe:
+    """Handwritten digits of 8×8 pixels: minutes on a CPU.
+
+    The CIFAR-10 recipe in small: one pixel of crop padding for 8×8 images as four are
+    for 32×32, drops at the same fractions, no flip because mirrored digits are no digits.
+    """
+    return Recipe(
+        name="digits",
+        data="digits",
+        held_out=360,
+        stem="small",
+        width=16,
+        augmentation=Augmentation(crop_padding=1),
+        batch=64,
+        epochs=20,
+        rate=0.05,
+        drops=(0.5, 0.75),
+    )
+
+
+def digits_narrow() -> Recipe:
+    """The digits recipe at half the width, for nets of a thousand layers."""
+    return replace(digits(), name="digits-narrow", width=8)
+
+
+def cifar10() -> Recipe:
+    """He et al. 2015, section 4.2: 64,000 iterations of 128 images are 182 epochs of 45,000."""
+    return Recipe(
+        name="cifar10",
+        data="cifar10",
+        held_out=5000,
+        stem="small",
+        width=16,
+        augmentation=Augmentation(crop_padding=4, flip=True),
+        batch=128,
+        epochs=182,
+        rate=0.1,
+        drops=(0.5, 0.75),
+    )
+
+
+def cifar10_110() -> Recipe:
+    """The CIFAR-10 recipe with the warm-up of the 110-layer net.
+
+    The paper warms up until the training error is below 80 %, "about 400 iterations", then goes
+    back to the rate of the others.
+    """
+    return replace(cifar10(), name="cifar10-110", warmup=400)
+
+
+def cifar10_final() -> Recipe:
+    """The final run of the CIFAR-10 recipe: all 50,000 images train, the test set validates."""
+    return replace(cifar10(), name="cifar10-final", held_out=0, epochs=164)
+
+
+def cifar100() -> Recipe:
+    """The CIFAR-10 recipe on CIFAR-100."""
+    return replace(cifar10(), name="cifar100", data="cifar100")
+
+
+def fashion_mnist() -> Recipe:
+    """The CIFAR-10 recipe on Fashion-MNIST, for a tenth of the time."""
+    return replace(cifar10(), name="fashion-mnist", data="fashion-mnist", epochs=18)
+
+
+def imagenet() -> Recipe:
+    """He et al. 2015, section 3.4, on the 1.28 million images of ImageNet.
+
+    120 epochs of 5,005 batches are the paper's 60e4 iterations; its rate drops on plateaus, which
+    its Fig. 4 shows at 15e4 and 30e4 (``patience`` looks for plateaus instead). Channels are
+    normalised where the paper subtracts the mean of each pixel.
+    """
+    return Recipe(
+        name="imagenet",
+        data="imagenet",
+        held_out=0,
+        stem="imagenet",
+        width=64,
+        augmentation=Augmentation(scales=(256, 480), crop=224, flip=True, colour=True),
+        batch=256,
+        epochs=120,
+        rate=0.1,
+        drops=(1 / 4, 1 / 2),
+        precision="tensorfloat32",
+        ten_crop=True,
+    )
+
+
+def tiny_imagenet() -> Recipe:
+    """The ImageNet recipe of He et al. 2015, section 3.4, at a quarter of the side in pixels.
+
+    Crops of 56 where the paper has 224, from a side of 64 to 120 where it has 256 to 480. 90
+    epochs, with drops after 30 and 60 of them.
+    """
+    return replace(
+        imagenet(),
+        name="tiny-imagenet",
+        data="tiny-imagenet",
+        augmentation=Augmentation(scales=(64, 120), crop=56, flip=True, colour=True),
+        epochs=90,
+        drops=(1 / 3, 2 / 3),
+    )
+
+
+def tiny_imagenet_20() -> Recipe:
+    """Every tenth class of Tiny ImageNet at half the width: pictures at a size for a CPU.
+
+    With the batch, the rate is halved. The drops come later than in 90 epochs, at the fractions
+    of section 4.2: after a third of 20 epochs the networks have hardly begun to learn. Far from
+    converged, they are not set beside the paper's ten-crop errors.
+    """
+    return replace(
+        tiny_imagenet(),
+        name="tiny-imagenet-20",
+        data="tiny-imagenet-20",
+        precision="float32",
+        ten_crop=False,
+        width=32,
+        batch=128,
+        epochs=20,
+        rate=0.05,
+        drops=(0.5, 0.75),
+    )
+
+
+def tiny_imagenet_50() -> Recipe:
+    """Every fourth class of Tiny ImageNet, narrow nets, 100 epochs: long trainings on a CPU.
+
+    Nets an eighth as wide as the paper's cannot learn 25,000 pictures by heart, and 19,600
+    iterations are enough for their gaps to settle.
+    """
+    return replace(
+        tiny_imagenet_20(), name="tiny-imagenet-50", data="tiny-imagenet-50", width=8, epochs=100
+    )
+
+
+def tiny_imagenet_32() -> Recipe:
+    """The CIFAR-10 recipe on Tiny ImageNet at 32×32 pixels, for as many iterations."""
+    return replace(
+        cifar10(),
+        name="tiny-imagenet-32",
+        data="tiny-imagenet-32",
+        held_out=0,
+        epochs=82,
+        precision="tensorfloat32",
+    )
+
+
+RECIPES = {
+    recipe().name: recipe
+    for recipe in (
+        digits,
+        digits_narrow,
+        cifar10,
+        cifar10_110,
+        cifar10_final,
+        cifar100,
+        fashion_mnist,
+        imagenet,
+        tiny_imagenet,
+        tiny_imagenet_20,
+        tiny_imagenet_50,
+        tiny_imagenet_32,
+    )
+}
+
+
+def get_recipe(name: str, **changes: object) -> Recipe:
+    """The recipe called ``name``, with fields changed; a change of None is no change.
+
+    Raises:
+        InputError: for an unknown name or an impossible value.
+    """
+    require_one_of("recipe", name, RECIPES)
+    given = {field: value for field, value in changes.items() if value is not None}
+    return replace(RECIPES[name](), **given)
+
+
+def changes_of(recipe: Recipe) -> dict[str, object]:
+    """The fields in which ``recipe`` departs from the recipe of its name."""
+    usual = RECIPES[recipe.name]()
+    names = [item.name for item in fields(Recipe)]
+    return {
+        name: getattr(recipe, name)
+        for name in names
+        if getattr(recipe, name) != getattr(usual, name)
+    }
