@@ -494,8 +494,8 @@ READING = """
 import os, sys, time
 from pathlib import Path
 import torch
-from resnet_study import imagenet, tiny_imagenet
-from resnet_study.augmentation import Augmentation
+from resnet_study.data import imagenet, tiny_imagenet
+from resnet_study.data.augmentation import Augmentation
 
 def said(paths):
     print(os.getpid(), flush=True)
