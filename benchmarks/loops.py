@@ -17,8 +17,9 @@ from torch.utils.data import Dataset as IndexedDataset
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from resnet_study.data.augmentation import Augmentation, random_colour
+from resnet_study.data.augmentation import random_colour
 from resnet_study.data.datasets import Dataset, Images
+from resnet_study.data.options import Augmentation
 from resnet_study.training.loop import Training
 from resnet_study.training.recipes import Recipe
 

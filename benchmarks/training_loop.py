@@ -31,6 +31,7 @@ from floor import Ceilings, count_bytes, count_flops, measure_ceilings, synchron
 from loops import MAKERS, WORKERS, Loop
 
 from resnet_study import paths
+from resnet_study.data.augmentation import centre_crop
 from resnet_study.data.datasets import Dataset, load_data
 from resnet_study.errors import InputError, require_at_least, require_one_of
 from resnet_study.files import require_writable
@@ -118,7 +119,7 @@ def measure_network(
         )
 
     # Of what the network sees.
-    shape = tuple(recipe.augmentation.evaluation(data.train.images[:1]).shape[1:])
+    shape = tuple(centre_crop(data.train.images[:1], recipe.augmentation.crop).shape[1:])
     return {
         "family": family,
         "depth": depth,

@@ -10,7 +10,7 @@ from resnet_study import paths
 from resnet_study.errors import InputError
 from resnet_study.figures import fig2, style
 from resnet_study.files import write_atomically
-from resnet_study.pipeline.records import load_curves
+from resnet_study.pipeline.frames import load_curves
 from resnet_study.questions import claims, words
 from resnet_study.questions.experiments import EXPERIMENTS
 

@@ -33,9 +33,9 @@ from resnet_study import paths
 from resnet_study.data.datasets import load_data
 from resnet_study.figures import containment, sources, style, tables
 from resnet_study.figures.gates import summarise
-from resnet_study.models.highway import Gates
+from resnet_study.models.options import Gates
+from resnet_study.pipeline.frames import load_curves, load_gates, load_lesions, load_runs
 from resnet_study.pipeline.parameters import check_parameters
-from resnet_study.pipeline.records import load_curves, load_gates, load_lesions, load_runs
 from resnet_study.questions import experiments, words
 from resnet_study.questions.containment import containment_gaps
 from resnet_study.questions.effects import gap, select, sign

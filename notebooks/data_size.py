@@ -49,8 +49,9 @@ from myst_nb import glue
 from resnet_study import paths
 from resnet_study.figures import data_size as data_size_figures
 from resnet_study.figures import sources, style, tables
+from resnet_study.pipeline.frames import load_runs
 from resnet_study.pipeline.parameters import check_parameters
-from resnet_study.pipeline.records import load_runs, read_record
+from resnet_study.pipeline.records import read_record
 from resnet_study.questions import experiments, words
 from resnet_study.questions.data_size import data_size
 from resnet_study.questions.experiments import EXPERIMENTS, FRACTIONS, parse_seeds

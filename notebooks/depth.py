@@ -48,8 +48,9 @@ from resnet_study import paths
 from resnet_study.figures import depth as depth_figures
 from resnet_study.figures import sources, style
 from resnet_study.figures.depth import beside_published
+from resnet_study.pipeline.frames import load_curves, load_runs
 from resnet_study.pipeline.parameters import check_parameters
-from resnet_study.pipeline.records import load_curves, load_runs, read_record
+from resnet_study.pipeline.records import read_record
 from resnet_study.questions import depth as depth_questions
 from resnet_study.questions import experiments, words
 from resnet_study.questions.effects import gap, select

@@ -28,8 +28,9 @@ from myst_nb import glue
 
 from resnet_study import paths
 from resnet_study.figures import fig2, sources, style, tables
+from resnet_study.pipeline.frames import load_curves, load_runs
 from resnet_study.pipeline.parameters import check_parameters
-from resnet_study.pipeline.records import load_curves, load_runs, read_record
+from resnet_study.pipeline.records import read_record
 from resnet_study.questions import experiments, words
 from resnet_study.questions.effects import FIG2_EFFECTS, verdict
 from resnet_study.questions.experiments import EXPERIMENTS, parse_seeds

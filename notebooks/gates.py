@@ -28,8 +28,8 @@ from resnet_study import paths
 from resnet_study.figures import gates as gates_figures
 from resnet_study.figures import sources, style, tables
 from resnet_study.figures.gates import summarise
+from resnet_study.pipeline.frames import load_gates, load_lesions, load_runs
 from resnet_study.pipeline.parameters import check_parameters
-from resnet_study.pipeline.records import load_gates, load_lesions, load_runs
 from resnet_study.questions import experiments
 from resnet_study.questions import words as words_questions
 from resnet_study.questions.effects import sign

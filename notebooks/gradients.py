@@ -44,7 +44,7 @@ from myst_nb import glue
 from resnet_study import paths
 from resnet_study.figures import gradients as gradients_figures
 from resnet_study.figures import sources, style
-from resnet_study.pipeline import anatomy
+from resnet_study.pipeline import anatomy, measurements
 from resnet_study.pipeline.measurements import MEASUREMENTS
 from resnet_study.pipeline.parameters import check_parameters
 from resnet_study.questions import gradients as gradients_questions
@@ -100,8 +100,8 @@ glue("c3_verdict", c3, display=False)
 for name, gap in gaps.items():
     glue(f"c3_gap_{name}", words_questions.mean_and_interval(gap), display=False)
     glue(f"c3_n_{name}", gap.n, display=False)
-glue("batch", anatomy.BATCH, display=False)
-glue("n_moments", len(anatomy.MOMENTS) - 1, display=False)
+glue("batch", measurements.BATCH, display=False)
+glue("n_moments", len(measurements.MOMENTS) - 1, display=False)
 glue("n_watched", len(found), display=False)
 glue("n_planned", len(watched), display=False)
 glue("epoch", epoch, display=False)

@@ -37,8 +37,9 @@ from myst_nb import glue
 from resnet_study import paths
 from resnet_study.figures import highway, sources, style, tables
 from resnet_study.figures.highway import beside_published
+from resnet_study.pipeline.frames import load_curves, load_runs
 from resnet_study.pipeline.parameters import check_parameters
-from resnet_study.pipeline.records import load_curves, load_runs, read_record
+from resnet_study.pipeline.records import read_record
 from resnet_study.questions import experiments, words
 from resnet_study.questions.experiments import EXPERIMENTS, PUBLISHED, parse_seeds
 from resnet_study.questions.highway import (

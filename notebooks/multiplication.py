@@ -25,8 +25,8 @@ from myst_nb import glue
 
 from resnet_study import paths
 from resnet_study.figures import multiplication, sources, style
-from resnet_study.pipeline.measurements import get_measurement
-from resnet_study.pipeline.multiplication import KNOBS, SETTINGS
+from resnet_study.pipeline.measurements import MULTIPLICATION, get_measurement
+from resnet_study.pipeline.multiplication import KNOBS
 from resnet_study.pipeline.parameters import check_parameters
 from resnet_study.pipeline.records import read_record
 from resnet_study.questions import words
@@ -71,8 +71,8 @@ for name, choice in NAMED.items():
     glue(f"total_{name}", words.scientific(10**net.decades_mean), display=False)
     glue(f"reading_{name}", net.reading, display=False)
 for name in ("width", "images", "draws"):
-    glue(name, SETTINGS[name], display=False)
-glue("n_depths", len(SETTINGS["depths"]), display=False)
+    glue(name, MULTIPLICATION[name], display=False)
+glue("n_depths", len(MULTIPLICATION["depths"]), display=False)
 glue("deepest", int(growth.depth.max()), display=False)
 glue("n_nets", len(deepest), display=False)
 for name in ("vanishes", "explodes", "stays in bounds", "not decided"):

@@ -42,8 +42,8 @@ from myst_nb import glue
 from resnet_study import paths
 from resnet_study.figures import objections as objections_figures
 from resnet_study.figures import sources, style
+from resnet_study.pipeline.frames import load_runs
 from resnet_study.pipeline.parameters import check_parameters
-from resnet_study.pipeline.records import load_runs
 from resnet_study.questions import depth as depth_questions
 from resnet_study.questions import experiments, words
 from resnet_study.questions import objections as objections_questions

@@ -17,8 +17,8 @@ from IPython.display import Markdown
 
 from resnet_study import paths, reproduction
 from resnet_study.figures import fig2, sources, style
+from resnet_study.pipeline.frames import load_curves, load_runs
 from resnet_study.pipeline.parameters import check_parameters
-from resnet_study.pipeline.records import load_curves, load_runs
 from resnet_study.questions.experiments import EXPERIMENTS, parse_seeds
 from resnet_study.reproduction import compare, identical_curves, reproduced
 

@@ -23,7 +23,7 @@ from myst_nb import glue
 
 from resnet_study import paths
 from resnet_study.figures import shortcut, sources, style
-from resnet_study.pipeline import anatomy
+from resnet_study.pipeline import measurements
 from resnet_study.pipeline.measurements import MEASUREMENTS
 from resnet_study.pipeline.parameters import check_parameters
 from resnet_study.questions import gradients, words
@@ -92,7 +92,7 @@ blocks = cost[(cost.family == "residual") & (cost.depth == 34)].groupby("block",
 worst = blocks.cost_recalibrated.mean().argmax() + 1  # blocks stay in their order
 glue("worst_residual_34", int(worst), display=False)
 glue("n", int(cost[cost.depth == 34].seed.nunique()), display=False)
-glue("batch", anatomy.BATCH, display=False)
+glue("batch", measurements.BATCH, display=False)
 sources.numbers(files)
 
 # %% tags=["remove-input"]

@@ -32,8 +32,9 @@ from myst_nb import glue
 
 from resnet_study.figures import sources, speed, style
 from resnet_study.pipeline.benchmarks import coverage, find_results, load_speeds, title
+from resnet_study.pipeline.frames import load_runs
 from resnet_study.pipeline.parameters import check_parameters
-from resnet_study.pipeline.records import load_runs, read_record
+from resnet_study.pipeline.records import read_record
 from resnet_study.questions import effects, words
 from resnet_study.questions.experiments import EXPERIMENTS
 

@@ -18,8 +18,9 @@ from myst_nb import glue
 
 from resnet_study import paths
 from resnet_study.figures import sources
+from resnet_study.pipeline.frames import load_runs
 from resnet_study.pipeline.parameters import check_parameters
-from resnet_study.pipeline.records import find_records, load_runs
+from resnet_study.pipeline.records import find_records
 from resnet_study.questions import claims
 from resnet_study.questions.experiments import EXPERIMENTS
 

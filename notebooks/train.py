@@ -65,9 +65,9 @@ deadline: Optional[float] = None  # Unix time at which to save and stop; run aga
 from resnet_study import paths
 from resnet_study.errors import OutOfTime
 from resnet_study.figures import fig2, sources, style
+from resnet_study.pipeline.frames import load_curves, load_runs
 from resnet_study.pipeline.parameters import check_parameters
 from resnet_study.pipeline.perform import perform
-from resnet_study.pipeline.records import load_curves, load_runs
 from resnet_study.pipeline.run import make_run
 from resnet_study.training import progress
 from resnet_study.training.recipes import get_recipe

@@ -3,6 +3,8 @@
 What is not finished, because its time was over, has exit status ``UNFINISHED``: the same command
 goes on. Where one of several runs failed it is 1. A signal saves what is under way, and ends it
 with 128 and its number.
+
+What trains, draws or decides is imported by the commands that do: the others answer at once.
 """
 
 import contextlib
@@ -16,28 +18,12 @@ import click
 
 from resnet_study import paths
 from resnet_study.errors import InputError, OutOfTime, require_at_least
-from resnet_study.models.blocks import NORMALISATIONS, SHORTCUTS
-from resnet_study.models.networks import FAMILIES
-from resnet_study.pipeline import archive as archives
-from resnet_study.pipeline import verification
-from resnet_study.pipeline.executions import log_execution
-from resnet_study.pipeline.measurements import MEASUREMENTS, record_missing
-from resnet_study.pipeline.perform import perform
-from resnet_study.pipeline.queue import (
-    Place,
-    default_jobs,
-    train_missing,
-)
+from resnet_study.models.options import FAMILIES, NORMALISATIONS, SHORTCUTS
 from resnet_study.pipeline.records import read_record
 from resnet_study.pipeline.run import Run, make_run
-from resnet_study.processes import is_leader, processes, speaks
-from resnet_study.questions import claims
-from resnet_study.questions.effects import FEWEST_SEEDS
+from resnet_study.processes import AnotherProcessFailed, is_leader, processes, speaks
 from resnet_study.questions.experiments import EXPERIMENTS, get_experiment, parse_seeds
 from resnet_study.signals import Stopped, stoppable
-from resnet_study.training import progress
-from resnet_study.training.checkpoints import share_done
-from resnet_study.training.distributed import AnotherProcessFailed
 from resnet_study.training.recipes import RECIPES, get_recipe
 
 UNFINISHED = 75  # EX_TEMPFAIL of sysexits.h: "try again later"
@@ -137,6 +123,8 @@ def run(
         )  # fmt: skip
     else:
         _refuse(given | {"overwrite": overwrite or None}, "does not go with --experiment")
+        from resnet_study.pipeline.queue import Place, default_jobs, train_missing
+
         runs = get_experiment(experiment).runs(recipe, seed_list(seeds), **changes)
         jobs = default_jobs(device) if jobs is None else jobs
         place = Place(
@@ -159,6 +147,13 @@ def _require_folder(runs_dir: Path) -> None:
     """Raise :class:`InputError` unless records can lie in ``runs_dir``."""
     if not runs_dir.is_dir():
         raise InputError(f"records folder {runs_dir} is none; accepted: a folder that exists")
+
+
+def _share_done(run: Run, runs_dir: Path) -> float:
+    """How much of a part-trained run is done, from 0 to 1."""
+    from resnet_study.training.checkpoints import share_done
+
+    return share_done(run.checkpoint_path(runs_dir))
 
 
 def _say_aside(text: str) -> None:
@@ -187,6 +182,9 @@ def _run_one(chosen: Run, overwrite: bool, *, runs_dir: Path, **options) -> None
 
     Ends with status ``UNFINISHED`` when its time was over.
     """
+    from resnet_study.pipeline.perform import perform
+    from resnet_study.training import progress
+
     path = chosen.record_path(runs_dir)
     if not overwrite and chosen.state(runs_dir) == "recorded":
         done = f"recorded already: {path} (--overwrite trains again)"
@@ -216,6 +214,8 @@ def _run_one(chosen: Run, overwrite: bool, *, runs_dir: Path, **options) -> None
 @click.option("--jobs", type=int, help="Runs at a time. [one a core]")
 def reproduce(seeds, jobs):
     """Train Fig. 2 and Highway nets on digits afresh, render the book from them, and report."""
+    from resnet_study.pipeline.queue import default_jobs
+    from resnet_study.questions.effects import FEWEST_SEEDS
     from resnet_study.reproduction import reproduce  # needs papermill; training does not
 
     paths.require_checkout("reproduce")
@@ -237,6 +237,8 @@ def status(experiment, recipe, seeds, runs_dir):
 
     Of all experiments and measurements in short, or of EXPERIMENT run by run.
     """
+    from resnet_study.pipeline.measurements import MEASUREMENTS
+
     if runs_dir.exists():  # before the first training it need not
         _require_folder(runs_dir)
     chosen = [get_experiment(experiment)] if experiment else EXPERIMENTS.values()
@@ -245,7 +247,7 @@ def status(experiment, recipe, seeds, runs_dir):
             runs = each.runs(name, seed_list(seeds))
             states = {run: run.state(runs_dir) for run in runs}
             done = {
-                run: share_done(run.checkpoint_path(runs_dir))
+                run: _share_done(run, runs_dir)
                 for run, state in states.items()
                 if state == "part-trained"
             }
@@ -269,6 +271,8 @@ def status(experiment, recipe, seeds, runs_dir):
 @_RUNS_DIR
 def verdicts(runs_dir):
     """Say what the records say of each claim, and what would decide the undecided."""
+    from resnet_study.questions import claims
+
     _require_folder(runs_dir)
     for claim, findings in claims.examine(runs_dir).items():
         click.echo(f"{claim.number}  {claims.conclude(findings)}: {claim.text}")
@@ -287,6 +291,9 @@ def verdicts(runs_dir):
 @click.option("--overwrite", is_flag=True, help="Measure again what is recorded already.")
 def measure(names, jobs, overwrite):
     """Look inside networks and write what is found; NAMES of measurements, or all."""
+    from resnet_study.pipeline.measurements import MEASUREMENTS, record_missing
+    from resnet_study.pipeline.queue import default_jobs
+
     names = names or tuple(MEASUREMENTS)
     jobs = default_jobs("cpu") if jobs is None else jobs
     count = 0
@@ -301,6 +308,8 @@ def measure(names, jobs, overwrite):
 @_RUNS_DIR
 def pack(archive, runs_dir):
     """Write all records into ARCHIVE (tar.gz)."""
+    from resnet_study.pipeline import archive as archives
+
     click.echo(f"packed {archives.pack(archive, runs_dir)} records into {archive}")
 
 
@@ -309,6 +318,8 @@ def pack(archive, runs_dir):
 @_RUNS_DIR
 def unpack(archive, runs_dir):
     """Add the records in ARCHIVE to ours, after checking all of them."""
+    from resnet_study.pipeline import archive as archives
+
     new, known = archives.unpack(archive, runs_dir)
     click.echo(f"added {new} records to {runs_dir}; {known} were there already")
 
@@ -322,6 +333,8 @@ def verify(files, runs_dir):
     PATHS of files or folders; or all records, pilots, measurements and benchmarks, and the log of
     executions. Each fault has a line, and any makes the exit status 1.
     """
+    from resnet_study.pipeline import verification
+
     found, faults = verification.verify(files or verification.everything(runs_dir), runs_dir)
     for fault in faults:
         click.echo(fault)
@@ -333,6 +346,8 @@ def verify(files, runs_dir):
 @cli.command(name="list")
 def list_():
     """List recipes, families, shortcuts, normalisations, experiments and measurements."""
+    from resnet_study.pipeline.measurements import MEASUREMENTS
+
     click.echo(f"families: {', '.join(FAMILIES)}")
     click.echo("depths: 18, 34, and 6n+2 (8, 14, 20, …)")
     click.echo(f"shortcuts: {', '.join(SHORTCUTS)}")
@@ -357,6 +372,7 @@ def list_():
 @click.option("--log", type=Path, help="File in which to note how long it took. [none]")
 def execute(notebook, output, parameters, log):
     """Run NOTEBOOK with papermill into OUTPUT, after checking names and types of parameters."""
+    from resnet_study.pipeline.executions import log_execution
     from resnet_study.pipeline.notebooks import execute, parse_parameters
 
     clock = time.perf_counter()

@@ -2,15 +2,22 @@
 
 import os
 import re
-
-from torch import Tensor, distributed
+import sys
+from typing import TYPE_CHECKING
 
 from resnet_study.errors import InputError
+
+if TYPE_CHECKING:  # a command that trains nothing needs no torch
+    import torch
 
 LAUNCHER = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # as torch.distributed wants them
 NUMBERS = ("RANK", "WORLD_SIZE", "MASTER_PORT", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 # What other programs tell the processes that they start: how many those are.
 FOREIGN = {"SLURM_STEP_NUM_TASKS": "srun", "OMPI_COMM_WORLD_SIZE": "mpirun", "PMI_SIZE": "mpiexec"}
+
+
+class AnotherProcessFailed(InputError):
+    """A process that this one waited for has gone; it tells why itself."""
 
 
 def _launched() -> bool:
@@ -82,13 +89,14 @@ def speaks() -> bool:
 
     What is wrong before processes join is so for all of them: one on each machine tells it.
     """
-    joined = distributed.is_available() and distributed.is_initialized()
+    distributed = sys.modules.get("torch.distributed")  # if none was imported, none has joined
+    joined = distributed and distributed.is_available() and distributed.is_initialized()
     try:
-        return joined or rank_here() == 0
+        return bool(joined) or rank_here() == 0
     except InputError:  # what a launcher's variables say is what is wrong
         return True
 
 
-def share(items: Tensor) -> Tensor:
+def share(items: "torch.Tensor") -> "torch.Tensor":
     """This process's part of ``items`` (N, …): each item belongs to one process."""
     return items.tensor_split(processes())[rank()]

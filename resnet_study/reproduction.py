@@ -17,9 +17,10 @@ from resnet_study import paths
 from resnet_study.errors import InputError
 from resnet_study.files import require_writable
 from resnet_study.models.containment import EQUAL, largest_error
+from resnet_study.pipeline.frames import load_curves, load_runs
 from resnet_study.pipeline.provenance import code_fingerprint
 from resnet_study.pipeline.queue import Executions, Place, Say, train_missing
-from resnet_study.pipeline.records import load_curves, load_runs, read_record
+from resnet_study.pipeline.records import read_record
 from resnet_study.pipeline.run import Run
 from resnet_study.questions.effects import FIG2_EFFECTS, sign, verdict
 from resnet_study.questions.experiments import EXPERIMENTS, parse_seeds
@@ -76,7 +77,7 @@ def reproduced(comparison: pd.DataFrame) -> bool:
 def identical_curves(ours: pd.DataFrame, theirs: pd.DataFrame) -> tuple[int, int]:
     """Of the runs in both tables of curves, how many have the same curve to the bit; of how many.
 
-    Tables of :func:`resnet_study.pipeline.records.load_curves`. What older records lack is not
+    Tables of :func:`resnet_study.pipeline.frames.load_curves`. What older records lack is not
     compared.
     """
     labels = ["recipe", "family", "depth", "shortcut", "seed"]

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from resnet_study.figures import gradients
-from resnet_study.pipeline.anatomy import BATCH, LAGS, LINES, MOMENTS, measure, settings
+from resnet_study.pipeline.anatomy import LAGS, LINES, measure
+from resnet_study.pipeline.measurements import BATCH, MOMENTS, anatomy_settings
 from resnet_study.pipeline.perform import perform
 from resnet_study.pipeline.records import read_record
 from resnet_study.pipeline.run import Run
@@ -14,7 +15,7 @@ from resnet_study.statistics import Estimate
 from resnet_study.training.recipes import get_recipe
 
 SHORT = {"epochs": 2, "width": 2}
-SMALL = settings("residual", 8, seed=1) | {"moments": [0, 2, 23, 46], "batch": 32}
+SMALL = anatomy_settings("residual", 8, seed=1) | {"moments": [0, 2, 23, 46], "batch": 32}
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,17 @@ import pytest
 import torch
 
 from resnet_study.data.augmentation import (
-    Augmentation,
+    augment,
+    centre_crop,
     colour_axes,
     colour_moments,
     random_colour,
     random_crop,
     random_flip,
     random_scaled_crop,
+    ten_crops,
 )
+from resnet_study.data.options import Augmentation
 from resnet_study.errors import InputError
 
 
@@ -194,8 +197,8 @@ def test_colour_shifts_all_pixels_of_an_image_alike():
 
 def test_an_augmentation_of_nothing_changes_nothing():
     images = _images(5)
-    assert torch.equal(Augmentation().training(images, NO_COLOURS, _generator()), images)
-    assert torch.equal(Augmentation().evaluation(images), images)
+    assert torch.equal(augment(images, Augmentation(), NO_COLOURS, _generator()), images)
+    assert torch.equal(centre_crop(images, None), images)
 
 
 @pytest.mark.parametrize(
@@ -209,19 +212,19 @@ def test_an_augmentation_of_nothing_changes_nothing():
 )
 def test_an_augmentation_does_in_training_what_it_names(augmentation, name):
     images = _square(20)
-    result = augmentation.training(images, torch.eye(3), _generator(4))
+    result = augment(images, augmentation, torch.eye(3), _generator(4))
     assert torch.equal(result, AUGMENTATIONS[name](images, _generator(4)))
 
 
 def test_evaluation_sees_the_centre():
     images = _square(2)
-    result = Augmentation(scales=(8, 12), crop=4).evaluation(images)
+    result = centre_crop(images, 4)
     assert torch.equal(result, images[:, :, 2:6, 2:6])
 
 
 def test_ten_crops_are_corners_and_centre_and_their_mirror_images():
     images = _square(2)
-    crops = Augmentation(scales=(8, 12), crop=4).ten_crops(images)
+    crops = ten_crops(images, 4)
     places = [(0, 0), (0, 4), (4, 0), (4, 4), (2, 2)]
     expected = torch.stack(
         [

@@ -27,8 +27,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from training_loop import benchmark, time_steps
 
 from resnet_study import paths
-from resnet_study.data.augmentation import Augmentation
 from resnet_study.data.datasets import load_data, make_dataset
+from resnet_study.data.options import Augmentation
 from resnet_study.figures import speed as speed_figures
 from resnet_study.figures import style
 from resnet_study.models.networks import build_model, count_parameters

@@ -5,7 +5,8 @@ from torch import nn
 from resnet_study.figures import block as block_figures
 from resnet_study.figures import style as style_figures
 from resnet_study.models.blocks import PlainBlock, ResidualBlock
-from resnet_study.models.highway import Gates, HighwayBlock
+from resnet_study.models.highway import HighwayBlock
+from resnet_study.models.options import Gates
 
 
 @pytest.fixture(autouse=True)

@@ -76,7 +76,7 @@ def test_without_records_every_claim_is_undecided_and_says_what_to_run(tmp_path)
 
 
 def test_nets_of_unequal_size_refute_c6(monkeypatch):
-    from resnet_study.pipeline.records import load_runs
+    from resnet_study.pipeline.frames import load_runs
 
     def larger(records):
         runs = load_runs(records)

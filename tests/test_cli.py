@@ -7,8 +7,7 @@ import pytest
 import torch
 from conftest import files_below
 
-from resnet_study.models.blocks import NORMALISATIONS, SHORTCUTS
-from resnet_study.models.networks import FAMILIES
+from resnet_study.models.options import FAMILIES, NORMALISATIONS, SHORTCUTS
 from resnet_study.pipeline.measurements import MEASUREMENTS
 from resnet_study.pipeline.records import read_record
 from resnet_study.questions.experiments import EXPERIMENTS

@@ -7,7 +7,7 @@ import pytest
 from resnet_study.figures import data_size as data_size_figures
 from resnet_study.figures import highway as highway_figures
 from resnet_study.figures import style
-from resnet_study.models.highway import Gates
+from resnet_study.models.options import Gates
 from resnet_study.questions.data_size import data_size
 from resnet_study.questions.highway import at_best_rates, usual, with_gates
 

@@ -16,8 +16,9 @@ from resnet_study.models.containment import (
     negative_part,
     relative_error,
 )
-from resnet_study.models.highway import Gates, highway_blocks, watch_gates
+from resnet_study.models.highway import highway_blocks, watch_gates
 from resnet_study.models.networks import build_model
+from resnet_study.models.options import Gates
 
 
 def _trained(depth=18, shortcut="A", family="residual", dtype=torch.float64):

@@ -7,9 +7,7 @@ import torch
 from conftest import files_below, random_images
 from sklearn.datasets import load_digits
 
-from resnet_study.data.augmentation import Augmentation
 from resnet_study.data.datasets import (
-    DATA_SETS,
     Images,
     halve,
     hold_out,
@@ -17,6 +15,7 @@ from resnet_study.data.datasets import (
     make_dataset,
     take_fraction,
 )
+from resnet_study.data.options import DATA_SETS, Augmentation
 from resnet_study.errors import InputError
 
 

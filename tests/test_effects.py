@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from resnet_study.models.highway import Gates
+from resnet_study.models.options import Gates
 from resnet_study.questions.data_size import data_size, slopes
 from resnet_study.questions.effects import FIG2_EFFECTS, sign, verdict
 from resnet_study.questions.highway import (

@@ -11,12 +11,13 @@ import torch
 from conftest import files_below
 from filelock import FileLock
 
-from resnet_study.data.augmentation import Augmentation
 from resnet_study.data.datasets import load_data
+from resnet_study.data.options import Augmentation
 from resnet_study.errors import InputError, OutOfTime
 from resnet_study.models.containment import relative_error
-from resnet_study.models.highway import Gates, Scales, highway_blocks
+from resnet_study.models.highway import highway_blocks
 from resnet_study.models.networks import count_parameters
+from resnet_study.models.options import Gates, Scales
 from resnet_study.pipeline import provenance
 from resnet_study.pipeline.perform import make_model, perform
 from resnet_study.pipeline.records import RecordError, read_record, write_record, wrong_images

@@ -14,10 +14,12 @@ from resnet_study.diagnostics.gates import (
 from resnet_study.diagnostics.inspection import calibrate
 from resnet_study.diagnostics.lesions import without
 from resnet_study.figures.gates import constant_carry, summarise
-from resnet_study.models.highway import Gate, Gates, highway_blocks
+from resnet_study.models.highway import Gate, highway_blocks
 from resnet_study.models.networks import build_model
+from resnet_study.models.options import Gates
+from resnet_study.pipeline.frames import load_gates, load_lesions
 from resnet_study.pipeline.perform import perform
-from resnet_study.pipeline.records import load_gates, load_lesions, read_record
+from resnet_study.pipeline.records import read_record
 from resnet_study.pipeline.run import Run
 from resnet_study.training.recipes import get_recipe
 

@@ -6,15 +6,14 @@ from resnet_study.errors import InputError
 from resnet_study.models.blocks import PlainBlock
 from resnet_study.models.highway import (
     Gate,
-    Gates,
     HighwayBlock,
     ScaledBlock,
-    Scales,
     highway_blocks,
     make_highway_block,
     watch_gates,
 )
 from resnet_study.models.networks import build_model, count_multiply_adds, count_parameters
+from resnet_study.models.options import Gates, Scales
 
 
 def _model(gates=None, depth=8, **options):

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 from test_distributed import torchrun
 
-from resnet_study.data.augmentation import Augmentation
 from resnet_study.data.datasets import load_data
 from resnet_study.data.imagenet import EIGENVALUES, EIGENVECTORS, load_imagenet
+from resnet_study.data.options import Augmentation
 from resnet_study.errors import InputError
 from resnet_study.pipeline.perform import perform
 from resnet_study.pipeline.records import read_record

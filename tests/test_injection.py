@@ -16,8 +16,9 @@ from markdown_it import MarkdownIt
 from resnet_study import paths
 from resnet_study.figures import sources, tables
 from resnet_study.pipeline import benchmarks, schemas
+from resnet_study.pipeline.frames import load_runs
 from resnet_study.pipeline.measurements import MEASUREMENTS
-from resnet_study.pipeline.records import RecordError, load_runs, read_record, write_record
+from resnet_study.pipeline.records import RecordError, read_record, write_record
 from resnet_study.pipeline.verification import file_faults
 
 TAG = "<img src=x onerror=alert(1)>"

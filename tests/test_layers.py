@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from resnet_study import paths
 
 
@@ -24,3 +26,18 @@ def test_imports_run_one_way_and_one_that_does_not_is_found(tmp_path):
     planted = check(tmp_path)
     assert planted.returncode == 1
     assert "resnet_study.models is not allowed to import resnet_study.data" in planted.stdout
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import resnet_study.figures.style",
+        "from resnet_study.cli import cli; cli(['--help'], standalone_mode=False)",
+        "from resnet_study.cli import cli; cli(['list'], standalone_mode=False)",
+        "from resnet_study.cli import cli; cli(['status'], standalone_mode=False)",
+    ],
+)
+def test_who_draws_or_asks_needs_no_torch(code):
+    code = f"import sys; {code}; sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT, stdout=subprocess.DEVNULL)
+    assert done.returncode == 0

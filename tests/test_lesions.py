@@ -12,8 +12,8 @@ from torchvision.models import resnet18, resnet50
 from resnet_study.diagnostics.inspection import calibrate
 from resnet_study.diagnostics.lesions import find_blocks, lesions, without
 from resnet_study.errors import InputError
-from resnet_study.models.highway import Gates, Scales
 from resnet_study.models.networks import build_model
+from resnet_study.models.options import Gates, Scales
 
 FAMILIES = ("plain", "residual", "highway", "scaled")
 

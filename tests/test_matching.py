@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from resnet_study.errors import InputError
-from resnet_study.models.highway import Gates
 from resnet_study.models.matching import matched_widths
 from resnet_study.models.networks import build_model, count_multiply_adds, count_parameters
+from resnet_study.models.options import Gates
 
 DIGITS = {"classes": 10, "stem": "small"}
 

@@ -1,7 +1,9 @@
 """Measurements: written whole, sealed, read back, and refused when they are not what they say."""
 
 import json
+import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -20,8 +22,20 @@ from resnet_study.pipeline.run import Run
 from resnet_study.training.recipes import get_recipe
 
 TABLE = pd.DataFrame({"layer": ["a", "b"], "norm": [1.23456789, np.inf], "n": [3, 4]})
-STEP = Measurement("step", "What?", {"n": 2}, lambda n: {"norms": TABLE.head(n)})
+STEP = Measurement("step", "What?", {"n": 2}, "step")
 every_measurement = pytest.mark.parametrize("name", MEASUREMENTS)
+
+
+@pytest.fixture(autouse=True)
+def steps(monkeypatch):
+    """Modules of the pipeline with a ``measure`` that is quick, and with one that fails."""
+
+    def fail():
+        raise InputError("no")
+
+    for name, measure in {"step": lambda n: {"norms": TABLE.head(n)}, "broken": fail}.items():
+        module = SimpleNamespace(measure=measure)
+        monkeypatch.setitem(sys.modules, f"resnet_study.pipeline.{name}", module)
 
 
 def test_tables_come_back_with_six_digits_and_nothing_where_there_is_no_number(tmp_path):
@@ -57,11 +71,8 @@ def test_an_altered_file_is_refused(tmp_path):
 
 
 def test_a_step_that_fails_leaves_nothing(tmp_path):
-    def fail():
-        raise InputError("no")
-
-    with pytest.raises(InputError):
-        Measurement("broken", "", {}, fail).record(tmp_path / "new")
+    with pytest.raises(InputError, match="no"):
+        Measurement("broken", "", {}, "broken").record(tmp_path / "new")
     assert not list((tmp_path / "new").glob("*"))
 
 

@@ -5,12 +5,8 @@ from torch import nn
 
 from resnet_study.errors import InputError
 from resnet_study.models.blocks import make_shortcut
-from resnet_study.models.networks import (
-    FAMILIES,
-    build_model,
-    count_multiply_adds,
-    count_parameters,
-)
+from resnet_study.models.networks import build_model, count_multiply_adds, count_parameters
+from resnet_study.models.options import FAMILIES
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from resnet_study.figures import multiplication, sources
-from resnet_study.pipeline.measurements import get_measurement
-from resnet_study.pipeline.multiplication import KNOBS, SETTINGS, kinds, measure, norms_of_draws
+from resnet_study.pipeline.measurements import MULTIPLICATION, get_measurement
+from resnet_study.pipeline.multiplication import KNOBS, kinds, measure, norms_of_draws
 from resnet_study.questions.gradients import fits_the_post, reading
 from resnet_study.statistics import Estimate
 
@@ -140,4 +140,4 @@ def test_the_menus_start_at_a_net_that_is_there(measured):
 
 
 def test_settings_have_depths_that_shortcuts_can_have():
-    assert all(depth % 2 == 0 for depth in SETTINGS["depths"])
+    assert all(depth % 2 == 0 for depth in MULTIPLICATION["depths"])

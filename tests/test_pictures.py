@@ -17,8 +17,8 @@ from conftest import files_below
 from PIL import Image
 
 from resnet_study.data import imagenet, tiny_imagenet
-from resnet_study.data.augmentation import Augmentation
 from resnet_study.data.imagenet import load_imagenet
+from resnet_study.data.options import Augmentation
 from resnet_study.data.tiny_imagenet import read_image
 from resnet_study.errors import InputError
 
@@ -495,7 +495,7 @@ import os, sys, time
 from pathlib import Path
 import torch
 from resnet_study.data import imagenet, tiny_imagenet
-from resnet_study.data.augmentation import Augmentation
+from resnet_study.data.options import Augmentation
 
 def said(paths):
     print(os.getpid(), flush=True)

@@ -11,8 +11,9 @@ from matplotlib.ticker import EngFormatter
 
 from resnet_study.figures import fig2, speed, style
 from resnet_study.figures.style import FAMILY_COLOURS
+from resnet_study.pipeline.frames import load_curves
 from resnet_study.pipeline.perform import perform
-from resnet_study.pipeline.records import load_curves, read_record, write_record
+from resnet_study.pipeline.records import read_record, write_record
 from resnet_study.questions.paper import load_paper_curves
 
 

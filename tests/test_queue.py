@@ -13,7 +13,7 @@ from filelock import FileLock
 from resnet_study import paths
 from resnet_study.cli import parse_duration
 from resnet_study.errors import InputError
-from resnet_study.models.highway import Gates
+from resnet_study.models.options import Gates
 from resnet_study.pipeline.perform import perform
 from resnet_study.pipeline.queue import Executions, Place, train_missing
 from resnet_study.pipeline.records import find_records, read_record

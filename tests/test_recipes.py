@@ -2,8 +2,7 @@ import math
 
 import pytest
 
-from resnet_study.data.augmentation import Augmentation
-from resnet_study.data.datasets import DATA_SETS
+from resnet_study.data.options import DATA_SETS, Augmentation
 from resnet_study.errors import InputError
 from resnet_study.training.recipes import RECIPES, get_recipe, learning_rate
 

@@ -14,14 +14,11 @@ from conftest import files_below, tracked_files
 from resnet_study.data.datasets import load_data
 from resnet_study.errors import InputError
 from resnet_study.models.networks import count_multiply_adds, count_parameters
+from resnet_study.pipeline.frames import load_curves, load_gates, load_lesions, load_runs
 from resnet_study.pipeline.perform import make_model, perform
 from resnet_study.pipeline.records import (
     RecordError,
     find_records,
-    load_curves,
-    load_gates,
-    load_lesions,
-    load_runs,
     pack_bits,
     read_record,
     unpack_bits,

@@ -6,9 +6,10 @@ import pytest
 
 from resnet_study.errors import InputError
 from resnet_study.figures import shortcut
-from resnet_study.pipeline.landscapes import measure, settings
+from resnet_study.pipeline.landscapes import measure
+from resnet_study.pipeline.measurements import landscape_settings
 
-SMALL = settings("residual", 8, seed=0) | {"points": 3, "epochs": 1, "width": 2}
+SMALL = landscape_settings("residual", 8, seed=0) | {"points": 3, "epochs": 1, "width": 2}
 
 
 def test_the_centre_is_the_trained_net_and_all_else_is_around_it(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 from resnet_study import reproduction
 from resnet_study.figures import containment, data_size, fig2, gates, highway, speed, tables
-from resnet_study.models.highway import Gates
+from resnet_study.models.options import Gates
 from resnet_study.pipeline.records import write_record
 from resnet_study.questions import experiments, words
 from resnet_study.questions.containment import containment_gaps

@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from resnet_study.data.augmentation import Augmentation
 from resnet_study.data.datasets import make_dataset
+from resnet_study.data.options import Augmentation
 from resnet_study.errors import InputError, OutOfTime
 from resnet_study.models.networks import build_model
 from resnet_study.training.checkpoints import Checkpoint

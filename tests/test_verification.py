@@ -12,17 +12,10 @@ from runs_page import row
 
 from resnet_study import paths
 from resnet_study.pipeline import benchmarks
+from resnet_study.pipeline.frames import load_curves, load_gates, load_lesions, load_runs
 from resnet_study.pipeline.measurements import MEASUREMENTS
 from resnet_study.pipeline.perform import perform
-from resnet_study.pipeline.records import (
-    RecordError,
-    load_curves,
-    load_gates,
-    load_lesions,
-    load_runs,
-    read_record,
-    write_record,
-)
+from resnet_study.pipeline.records import RecordError, read_record, write_record
 from resnet_study.pipeline.run import Run
 from resnet_study.pipeline.verification import everything, verify
 from resnet_study.training.recipes import get_recipe

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from resnet_study.figures import style
-from resnet_study.pipeline.records import load_curves
+from resnet_study.pipeline.frames import load_curves
 from resnet_study.questions.experiments import EXPERIMENTS
 
 CARD = "_static/card.png"

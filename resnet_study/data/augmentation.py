@@ -3,65 +3,45 @@
 Images come as uint8 and may leave as float, in the same units: 0 to 255.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from resnet_study.errors import InputError, require_at_least
+from resnet_study.data.options import Augmentation
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """What happens to a batch of images: at random in training, in the centre in evaluation.
+def augment(
+    images: Tensor, augmentation: Augmentation, colour_axes: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Augment images (N, C, H, W) at random; H and W become ``crop`` if that is given."""
+    if augmentation.scales:
+        images = random_scaled_crop(
+            images, augmentation.scales, augmentation.crop, augmentation.flip, generator
+        )
+    else:
+        if augmentation.crop_padding:
+            images = random_crop(images, augmentation.crop_padding, generator)
+        if augmentation.flip:
+            images = random_flip(images, generator)
+    return random_colour(images, colour_axes, generator) if augmentation.colour else images
 
-    Raises:
-        InputError: for sizes that cannot be.
+
+def centre_crop(images: Tensor, side: int | None) -> Tensor:
+    """The centre of images (N, C, H, W), ``side`` pixels wide and high; all of them if None."""
+    if side is None:
+        return images
+    top, left = ((whole - side) // 2 for whole in images.shape[2:])
+    return images[:, :, top : top + side, left : left + side]
+
+
+def ten_crops(images: Tensor, side: int) -> Tensor:
+    """Corners and centre of images (N, C, H, W), and their mirror images: (N, 10, C, side, side).
+
+    Krizhevsky, Sutskever & Hinton 2012, section 4.1.
     """
+    from torchvision.transforms.functional import ten_crop  # slow to import
 
-    crop_padding: int = 0  # pixels of zero padding before a random crop of the image's size
-    scales: tuple[int, int] | None = None  # shorter side drawn between; then a random crop
-    crop: int | None = None  # side of the crop; the image's own if not given
-    flip: bool = False  # mirror left to right at random
-    colour: bool = False  # shift along the principal axes of colour
-
-    def __post_init__(self):
-        require_at_least("crop_padding", self.crop_padding, 0)
-        if (self.scales is None) != (self.crop is None):
-            raise InputError("scales and crop go together; accepted: both or neither")
-        if self.scales and not 0 < self.crop <= self.scales[0] <= self.scales[1]:
-            raise InputError(
-                f"crop {self.crop} of scales {self.scales} is impossible; "
-                "accepted: a crop within the lower scale, which is within the upper"
-            )
-
-    def training(self, images: Tensor, colour_axes: Tensor, generator: torch.Generator) -> Tensor:
-        """Augment images (N, C, H, W) at random; H and W become ``crop`` if that is given."""
-        if self.scales:
-            images = random_scaled_crop(images, self.scales, self.crop, self.flip, generator)
-        else:
-            if self.crop_padding:
-                images = random_crop(images, self.crop_padding, generator)
-            if self.flip:
-                images = random_flip(images, generator)
-        return random_colour(images, colour_axes, generator) if self.colour else images
-
-    def evaluation(self, images: Tensor) -> Tensor:
-        """The centre crop of images (N, C, H, W)."""
-        if self.crop is None:
-            return images
-        top, left = ((side - self.crop) // 2 for side in images.shape[2:])
-        return images[:, :, top : top + self.crop, left : left + self.crop]
-
-    def ten_crops(self, images: Tensor) -> Tensor:
-        """Corners and centre of images (N, C, H, W), and their mirror images: (N, 10, C, h, w).
-
-        Krizhevsky, Sutskever & Hinton 2012, section 4.1.
-        """
-        from torchvision.transforms.functional import ten_crop  # slow to import
-
-        return torch.stack(ten_crop(images, [self.crop]), dim=1)
+    return torch.stack(ten_crop(images, [side]), dim=1)
 
 
 def random_crop(images: Tensor, padding: int, generator: torch.Generator) -> Tensor:

@@ -19,8 +19,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from resnet_study import paths
-from resnet_study.data.augmentation import Augmentation, colour_axes, colour_moments
+from resnet_study.data.augmentation import (
+    augment,
+    centre_crop,
+    colour_axes,
+    colour_moments,
+    ten_crops,
+)
 from resnet_study.data.imagenet import ImageNet, evenly_spread, load_imagenet
+from resnet_study.data.options import DATA_SETS, Augmentation
 from resnet_study.data.tiny_imagenet import folder_above, load_tiny_imagenet
 from resnet_study.errors import InputError, reason, require_one_of
 from resnet_study.processes import share
@@ -143,7 +150,7 @@ class Dataset:
         which has ``batch`` images but for the last.
         """
         for indices in order.split(batch) if len(order) else ():
-            images = augmentation.training(self.train.images[indices], self.colour_axes, generator)
+            images = augment(self.train.images[indices], augmentation, self.colour_axes, generator)
             yield self._normalise(share(images)), share(self.train.labels[indices])
 
     def evaluation_batches(
@@ -151,14 +158,14 @@ class Dataset:
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """This process's share of ``"train"``, ``"sample"`` or ``"validation"``, in order."""
         for images, labels in self._share(split).split(batch):
-            yield self._normalise(augmentation.evaluation(images)), labels
+            yield self._normalise(centre_crop(images, augmentation.crop)), labels
 
     def ten_crop_batches(
         self, augmentation: Augmentation, batch: int = 250
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """This process's share of the validation set: images (n, 10, C, h, w), labels (n)."""
         for images, labels in self._share("validation").split(batch):
-            crops = augmentation.ten_crops(images)
+            crops = ten_crops(images, augmentation.crop)
             yield self._normalise(crops.flatten(0, 1)).unflatten(0, crops.shape[:2]), labels
 
     def _share(self, split: str) -> Images:
@@ -286,7 +293,6 @@ RESIDENT: dict[str, Callable[[Path], tuple[Images, Images | None]]] = {
     "tiny-imagenet-50": _tiny_imagenet(every=4),
     "tiny-imagenet-32": _tiny_imagenet(every=1, halved=True),
 }
-DATA_SETS = (*RESIDENT, "imagenet")  # the names of all data sets
 
 
 def load_data(

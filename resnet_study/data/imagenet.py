@@ -22,7 +22,8 @@ from joblib import cpu_count
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
-from resnet_study.data.augmentation import Augmentation, shift_colour
+from resnet_study.data.augmentation import centre_crop, shift_colour, ten_crops
+from resnet_study.data.options import Augmentation
 from resnet_study.data.pictures import (
     as_reader,
     class_names,
@@ -117,9 +118,11 @@ def random_view(augmentation: Augmentation, image: Tensor, seed: int) -> tuple[T
     return image, 0.1 * torch.randn(3, generator=generator)
 
 
-def clean_view(side: int, crops: Callable[[Tensor], Tensor], image: Tensor) -> tuple[Tensor]:
-    """What ``crops`` makes of ``image``, its shorter side at ``side`` pixels; nothing random."""
-    return (crops(scaled(image, side)[None])[0],)
+def clean_view(
+    augmentation: Augmentation, crops: Callable[[Tensor, int], Tensor], image: Tensor
+) -> tuple[Tensor]:
+    """What ``crops`` makes of ``image``, its shorter side at the lowest scale; nothing random."""
+    return (crops(scaled(image, augmentation.scales[0])[None], augmentation.crop)[0],)
 
 
 @dataclass(frozen=True)
@@ -236,7 +239,7 @@ class ImageNet:
         self, split: str, augmentation: Augmentation, batch: int = 250
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Centre crops of this process's share of ``"train"``, ``"sample"``, ``"validation"``."""
-        view = partial(clean_view, augmentation.scales[0], augmentation.evaluation)
+        view = partial(clean_view, augmentation, centre_crop)
         for images, labels in self._read_share(getattr(self, split), batch, view):
             yield self._normalise(images), labels
 
@@ -244,7 +247,7 @@ class ImageNet:
         self, augmentation: Augmentation, batch: int = 25
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """This process's share of the validation set: images (n, 10, 3, crop, crop), labels (n)."""
-        view = partial(clean_view, augmentation.scales[0], augmentation.ten_crops)
+        view = partial(clean_view, augmentation, ten_crops)
         for crops, labels in self._read_share(self.validation, batch, view):
             yield self._normalise(crops.flatten(0, 1)).unflatten(0, crops.shape[:2]), labels
 

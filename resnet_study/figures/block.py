@@ -9,8 +9,9 @@ from torch import nn
 
 from resnet_study.figures.style import DEPTH_COLOURS, OTHER_DEPTHS
 from resnet_study.models.blocks import PaddedIdentity, PlainBlock, ResidualBlock
-from resnet_study.models.highway import Gates, HighwayBlock
+from resnet_study.models.highway import HighwayBlock
 from resnet_study.models.networks import Network, build_model, count_multiply_adds, count_parameters
+from resnet_study.models.options import Gates
 from resnet_study.questions.words import network
 
 # Colours that any eye tells apart.

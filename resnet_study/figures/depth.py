@@ -41,7 +41,7 @@ def errors_by_depth(runs: pd.DataFrame, chance: float) -> Figure:
     recipe are joined; those of other recipes, narrower, are hollow. ``chance`` is the error of
     guessing, in percent; the grey band is failure, above ``depth_effects.FAILURE``.
 
-    ``runs`` is a table of :func:`resnet_study.pipeline.records.load_runs`; its first recipe is the
+    ``runs`` is a table of :func:`resnet_study.pipeline.frames.load_runs`; its first recipe is the
     usual.
     """
     figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.9), sharey=True, layout="constrained")
@@ -88,7 +88,7 @@ def _handles(runs: pd.DataFrame) -> list[Line2D]:
 def depth_curves(curves: pd.DataFrame, chance: float) -> Figure:
     """Error against iteration, a panel a depth; thin training, bold validation.
 
-    ``curves`` is a table of :func:`resnet_study.pipeline.records.load_curves`, of one width at
+    ``curves`` is a table of :func:`resnet_study.pipeline.frames.load_curves`, of one width at
     each depth. Lines are means over seeds, bands reach from the lowest seed to the highest.
     """
     depths = sorted(curves.depth.unique())
@@ -178,7 +178,7 @@ def beside_published(scales: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """One row a source and depth: the published errors, then ours, which are of validation.
 
     ``scales`` maps the name of a data set to runs of
-    :func:`resnet_study.pipeline.records.load_runs`, of one width at each depth, or none.
+    :func:`resnet_study.pipeline.frames.load_runs`, of one width at each depth, or none.
     """
     rows = [
         {

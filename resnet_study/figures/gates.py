@@ -28,7 +28,7 @@ def constant_carry(bias: float, blocks: int) -> float:
 def summarise(gates: pd.DataFrame, lesions: pd.DataFrame) -> pd.DataFrame:
     """One row a run: the gates of all its blocks as a few numbers.
 
-    Tables of :func:`resnet_study.pipeline.records.load_gates` and ``load_lesions``; a run is told
+    Tables of :func:`resnet_study.pipeline.frames.load_gates` and ``load_lesions``; a run is told
     by depth, gate_kernel, gate_bias and seed. Columns ending in ``_start`` and ``_end`` are means
     over the blocks of ``transform``, ``deviation``, ``class_share`` and ``bias``;
     ``carry_product`` is that of all ``blocks``, which gates that do not look at their input would
@@ -135,7 +135,7 @@ def _profile(axes: plt.Axes, table: pd.DataFrame, value: str, kinds: list[str]) 
 def carry_products(gates: pd.DataFrame) -> Figure:
     """The carry product up to each block, after training and before; crosses: constant gates.
 
-    ``gates`` is a table of :func:`resnet_study.pipeline.records.load_gates`; for the crosses see
+    ``gates`` is a table of :func:`resnet_study.pipeline.frames.load_gates`; for the crosses see
     :func:`resnet_study.figures.gates.constant_carry`.
     """
     figure = profiles(before_and_after(gates), "carry_product", "carry product", log=True)

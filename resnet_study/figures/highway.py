@@ -182,7 +182,7 @@ def beside_published(scales: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """One row a comparison: the published ones, then ours at each depth.
 
     ``scales`` maps the name of a data set to runs of
-    :func:`resnet_study.pipeline.records.load_runs`, of one gate and one rate for each network, or
+    :func:`resnet_study.pipeline.frames.load_runs`, of one gate and one rate for each network, or
     none; their errors are those of validation.
     """
     rows = [

@@ -76,7 +76,7 @@ def _display(shown: dict, records: Iterable[Path]) -> None:
 
 
 def ends(runs: pd.DataFrame) -> pd.DataFrame:
-    """What figures of final errors show of :func:`resnet_study.pipeline.records.load_runs`, with
+    """What figures of final errors show of :func:`resnet_study.pipeline.frames.load_runs`, with
     seals."""
     labels = ["recipe", "family", "depth", "gate_kernel", "gate_bias", "rate", "fraction", "seed"]
     return runs[[*labels, "training_error", "validation_error", "sha256"]]

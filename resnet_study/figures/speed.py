@@ -51,7 +51,7 @@ def speeds(measured: pd.DataFrame, title: str) -> Figure:
 def precision_table(exact: pd.DataFrame, rounded: pd.DataFrame) -> pd.DataFrame:
     """One row a network: final training errors in two precisions, and their paired difference.
 
-    ``exact`` and ``rounded`` are tables of :func:`resnet_study.pipeline.records.load_runs`, of the
+    ``exact`` and ``rounded`` are tables of :func:`resnet_study.pipeline.frames.load_runs`, of the
     same networks.
     """
     rows = []

@@ -133,7 +133,7 @@ def save_svg(figure: Figure, path) -> None:
 
 
 def long_curves(curves: pd.DataFrame) -> pd.DataFrame:
-    """Curves of :func:`resnet_study.pipeline.records.load_curves`, one row a point of a line.
+    """Curves of :func:`resnet_study.pipeline.frames.load_curves`, one row a point of a line.
 
     Columns family, depth, seed, split, iteration, error_percent: those of the paper's
     digitised curves, and seed.

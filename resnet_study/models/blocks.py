@@ -13,12 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SHORTCUTS = ("A", "B", "C")
-# How signals are kept in bounds: batch normalisation; the same, with the last γ of each branch
-# starting at 0 (P. Goyal et al., arXiv 1706.02677, section 5.1) or at ``SMALL_GAMMA``; none, but a
-# learnt factor on each branch that starts at 0 (S. De, S. Smith, "SkipInit", arXiv 2002.10444); or
-# none at all.
-NORMALISATIONS = ("batch", "zero-gamma", "small-gamma", "skip-init", "none")
+from resnet_study.models.options import has_batch_normalisation
+
 SMALL_GAMMA = 1 / (1 + math.exp(2))  # 0.12, to which a gate of bias −2 damps its branch at first
 
 
@@ -40,11 +36,6 @@ def convolution(
     if bias:
         nn.init.zeros_(layer.bias)
     return layer
-
-
-def has_batch_normalisation(normalisation: str) -> bool:
-    """Whether a net of one of ``NORMALISATIONS`` normalises batches."""
-    return normalisation in ("batch", "zero-gamma", "small-gamma")
 
 
 class PaddedIdentity(nn.Module):

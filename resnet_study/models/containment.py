@@ -22,8 +22,9 @@ from torch import Tensor, nn
 
 from resnet_study.errors import InputError
 from resnet_study.models.blocks import ResidualBlock
-from resnet_study.models.highway import Gates, HighwayBlock
+from resnet_study.models.highway import HighwayBlock
 from resnet_study.models.networks import Network, build_model
+from resnet_study.models.options import Gates
 
 EQUAL = 1e-9  # largest relative error of what is the same but for rounding, in float64
 

@@ -16,11 +16,10 @@ from resnet_study.models.networks import (
     build_model,
     count_multiply_adds,
     count_parameters,
-    stage_lengths,
     stage_widths,
 )
+from resnet_study.models.options import MEASURES, stage_lengths
 
-MEASURES = ("parameters", "multiply_adds")
 TOLERANCE = 0.01  # relative
 
 

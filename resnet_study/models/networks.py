@@ -16,27 +16,19 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from resnet_study.errors import InputError, require_at_least, require_one_of
-from resnet_study.models.blocks import (
-    NORMALISATIONS,
+from resnet_study.errors import require_at_least, require_one_of
+from resnet_study.models.blocks import PlainBlock, ResidualBlock, convolution
+from resnet_study.models.highway import ScaledBlock, draw_gates, make_highway_block
+from resnet_study.models.options import (
+    FOUR_STAGES,
     SHORTCUTS,
-    PlainBlock,
-    ResidualBlock,
-    convolution,
+    STEMS,
+    Gates,
+    Scales,
     has_batch_normalisation,
+    require_normalisation,
+    stage_lengths,
 )
-from resnet_study.models.highway import Gates, ScaledBlock, Scales, draw_gates, make_highway_block
-
-STEMS = ("imagenet", "small")
-FOUR_STAGES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}  # He et al. 2015, Table 1
-
-
-FAMILIES = {
-    "plain": PlainBlock,
-    "residual": ResidualBlock,
-    "highway": make_highway_block,
-    "scaled": ScaledBlock,
-}
 
 
 def make_stem(kind: str, channels_in: int, width: int, normalised: bool = True) -> nn.Sequential:
@@ -50,16 +42,12 @@ def make_stem(kind: str, channels_in: int, width: int, normalised: bool = True) 
     )
 
 
-def require_normalisation(family: str, shortcut: str, normalisation: str) -> None:
-    """Raise :class:`InputError` unless nets of ``family`` and ``shortcut`` can have it."""
-    require_one_of("normalisation", normalisation, NORMALISATIONS)
-    usual = {"plain": ("batch", "none"), "residual": NORMALISATIONS}.get(family, ("batch",))
-    require_one_of(f"normalisation of a {family} net", normalisation, usual)
-    if shortcut != "A" and not has_batch_normalisation(normalisation):
-        raise InputError(
-            f"shortcut {shortcut} has batch normalisation; accepted with normalisation "
-            f"{normalisation}: A"
-        )
+BLOCKS = {  # what makes a family's blocks
+    "plain": PlainBlock,
+    "residual": ResidualBlock,
+    "highway": make_highway_block,
+    "scaled": ScaledBlock,
+}
 
 
 class Network(nn.Module):
@@ -111,22 +99,6 @@ class Network(nn.Module):
         return (logits, stages) if return_stages else logits
 
 
-def stage_lengths(depth: int) -> tuple[int, ...]:
-    """Blocks in each stage of a net of ``depth`` weighted layers.
-
-    18 and 34 have the four stages of He et al. 2015, Table 1; other depths are the
-    three-stage 6n+2 family of section 4.2.
-
-    Raises:
-        InputError: for a depth of neither kind.
-    """
-    if depth in FOUR_STAGES:
-        return FOUR_STAGES[depth]
-    if depth < 8 or (depth - 2) % 6:
-        raise InputError(f"depth {depth} is unknown; accepted: 18, 34, and 6n+2 (8, 14, 20, 26, …)")
-    return ((depth - 2) // 6,) * 3
-
-
 def build_model(
     family: str,
     depth: int,
@@ -143,7 +115,7 @@ def build_model(
     """Build a network with the current state of torch's random generator.
 
     Args:
-        family: a key of ``FAMILIES``.
+        family: one of ``options.FAMILIES``.
         depth: weighted layers, see :func:`stage_lengths`.
         classes: number of classes.
         channels: channels of the images.
@@ -160,7 +132,7 @@ def build_model(
         InputError: for a family, depth, stem, shortcut, width or normalisation that does not
             exist.
     """
-    require_one_of("family", family, FAMILIES)
+    require_one_of("family", family, BLOCKS)
     require_one_of("stem", stem, STEMS)
     require_one_of("shortcut", shortcut, SHORTCUTS)
     require_normalisation(family, shortcut, normalisation)
@@ -170,7 +142,7 @@ def build_model(
     widths = stage_widths(width, len(lengths)) if isinstance(width, int) else width
     for channels_of_stage in widths:
         require_at_least("width", channels_of_stage, 1)
-    block = FAMILIES[family]
+    block = BLOCKS[family]
     if family == "highway":
         block = partial(block, gates=gates or Gates())
     elif family == "scaled":

@@ -20,24 +20,9 @@ from resnet_study.pipeline.run import Run
 from resnet_study.training.loop import train
 from resnet_study.training.recipes import Recipe, get_recipe
 
-MOMENTS = (0, 1, 2, 5, 10, 23, 46, 115, 230, 460)  # iterations; an epoch of digits has 23
-BATCH = 256  # clean training images on which norms are measured
 POINTS = 64  # on a line between two images
 LAGS = [1, 2, 4, 8]
 LINES = 8
-
-
-def settings(family: str, depth: int, seed: int, normalisation: str = "batch") -> dict[str, object]:
-    """What :func:`measure` is given for a run of the digits recipe."""
-    return {
-        "recipe": "digits",
-        "family": family,
-        "depth": depth,
-        "seed": seed,
-        "normalisation": normalisation,
-        "moments": list(MOMENTS),
-        "batch": BATCH,
-    }
 
 
 def chain(model: nn.Module) -> dict[str, int]:

@@ -22,19 +22,6 @@ from resnet_study.training.recipes import get_recipe
 WORK = paths.BUILD / "landscapes"  # what an interrupted evaluation goes on from; not committed
 
 
-def settings(family: str, depth: int, seed: int) -> dict[str, object]:
-    """What :func:`measure` is given: 25×25 points, to the length of the weights either way."""
-    return {
-        "recipe": "digits",
-        "family": family,
-        "depth": depth,
-        "seed": seed,
-        "points": 25,
-        "reach": 1.0,
-        "directions": 0,
-    }
-
-
 def measure(
     recipe: str,
     family: str,

@@ -4,36 +4,46 @@ Training writes records of runs; a measurement writes what only the network itse
 weights are not kept. Figure notebooks read the tables.
 """
 
+import importlib
 import itertools
 import multiprocessing
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import torch
 
 from resnet_study import paths
 from resnet_study.errors import require_at_least, require_one_of
 from resnet_study.files import require_writable
-from resnet_study.pipeline import anatomy, landscapes, multiplication, provenance
 from resnet_study.pipeline.records import RecordError, read_record, write_record
 
 DIGITS = 6  # significant ones that a file keeps
+
+MOMENTS = (0, 1, 2, 5, 10, 23, 46, 115, 230, 460)  # iterations; an epoch of digits has 23
+BATCH = 256  # clean training images on which norms are measured
+MULTIPLICATION = {
+    "depths": [6, 18, 32, 54],  # the last three as in Yang et al., arXiv 1902.08129
+    "width": 256,
+    "inputs": 64,
+    "images": 256,
+    "classes": 10,
+    "draws": 10,
+}
 
 Tables = dict[str, pd.DataFrame]  # tables of a measurement by name
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """A step: its settings, and what they are given to. ``measure`` returns tables by name."""
+    """A step: its settings, and the module of the pipeline whose ``measure`` they are given to."""
 
     name: str
     question: str
     settings: dict
-    measure: Callable[..., Tables]
+    module: str
 
     def path(self, folder: Path | str = paths.MEASUREMENTS) -> Path:
         """Where its file lies, or will lie."""
@@ -57,12 +67,17 @@ class Measurement:
         Raises:
             InputError: if ``folder`` cannot be written.
         """
+        import torch  # which takes a second, and who lists measurements needs none
+
+        from resnet_study.pipeline import provenance
+
         require_writable(Path(folder))
         torch.set_num_threads(1)
         device = torch.device("cpu")
         clock = time.perf_counter()
         origin = provenance.describe(device)
-        tables = self.measure(**self.settings)
+        study = importlib.import_module(f"resnet_study.pipeline.{self.module}")
+        tables: Tables = study.measure(**self.settings)
         content = {
             "measurement": self.name,
             "settings": self.settings,
@@ -101,6 +116,34 @@ def _columns(table: pd.DataFrame) -> dict[str, list]:
     return {name: [plain(value) for value in table[name].tolist()] for name in table}
 
 
+def anatomy_settings(
+    family: str, depth: int, seed: int, normalisation: str = "batch"
+) -> dict[str, object]:
+    """What ``anatomy.measure`` is given for a run of the digits recipe."""
+    return {
+        "recipe": "digits",
+        "family": family,
+        "depth": depth,
+        "seed": seed,
+        "normalisation": normalisation,
+        "moments": list(MOMENTS),
+        "batch": BATCH,
+    }
+
+
+def landscape_settings(family: str, depth: int, seed: int) -> dict[str, object]:
+    """What ``landscapes.measure`` is given: 25×25 points, as far as the weights are long."""
+    return {
+        "recipe": "digits",
+        "family": family,
+        "depth": depth,
+        "seed": seed,
+        "points": 25,
+        "reach": 1.0,
+        "directions": 0,
+    }
+
+
 def _anatomies() -> Iterator[Measurement]:
     """Plain and residual nets with batch normalisation, and shallower ones without."""
     for normalisation, depths in {"batch": (18, 34, 56), "none": (18, 34)}.items():
@@ -109,8 +152,8 @@ def _anatomies() -> Iterator[Measurement]:
             yield Measurement(
                 name=f"anatomy-{family}-{depth}{change}-seed-{seed}",
                 question=f"What goes on in {family}-{depth} while it trains? (C2, C3)",
-                settings=anatomy.settings(family, depth, seed, normalisation),
-                measure=anatomy.measure,
+                settings=anatomy_settings(family, depth, seed, normalisation),
+                module="anatomy",
             )
 
 
@@ -121,16 +164,16 @@ MEASUREMENTS = {
         Measurement(
             name="multiplication",
             question="Do gradients vanish or explode when layers multiply? (C2)",
-            settings=multiplication.SETTINGS,
-            measure=multiplication.measure,
+            settings=MULTIPLICATION,
+            module="multiplication",
         ),
         *_anatomies(),
         *(
             Measurement(
                 name=f"relief-{family}-34-seed-0",
                 question=f"What is the loss like around {family}-34? (C3)",
-                settings=landscapes.settings(family, 34, seed=0),
-                measure=landscapes.measure,
+                settings=landscape_settings(family, 34, seed=0),
+                module="landscapes",
             )
             for family in ("plain", "residual")
         ),

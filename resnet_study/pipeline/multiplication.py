@@ -21,14 +21,6 @@ from resnet_study.models.fully_connected import (
 )
 
 KNOBS = ["activation", "initialisation", "normalised", "shortcut"]
-SETTINGS = {
-    "depths": [6, 18, 32, 54],  # the last three as in Yang et al., arXiv 1902.08129
-    "width": 256,
-    "inputs": 64,
-    "images": 256,
-    "classes": 10,
-    "draws": 10,
-}
 
 
 def kinds() -> list[dict[str, object]]:

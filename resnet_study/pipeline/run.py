@@ -5,13 +5,14 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from resnet_study import paths
-from resnet_study.data.augmentation import Augmentation
+from resnet_study.data.options import Augmentation
 from resnet_study.errors import InputError, require_integers, require_one_of
-from resnet_study.models.blocks import SHORTCUTS
-from resnet_study.models.highway import Gates, Scales
-from resnet_study.models.matching import MEASURES
-from resnet_study.models.networks import (
+from resnet_study.models.options import (
     FAMILIES,
+    MEASURES,
+    SHORTCUTS,
+    Gates,
+    Scales,
     require_normalisation,
     stage_lengths,
 )

@@ -14,8 +14,8 @@ from pathlib import Path
 import pandas as pd
 
 from resnet_study import paths
+from resnet_study.pipeline.frames import load_runs
 from resnet_study.pipeline.measurements import MEASUREMENTS
-from resnet_study.pipeline.records import load_runs
 from resnet_study.questions import depth as depth_questions
 from resnet_study.questions import gradients
 from resnet_study.questions.data_size import data_size
@@ -254,9 +254,9 @@ CLAIMS = (
         "C1",
         "Residual learning makes networks of hundreds, even thousands of layers trainable.",
         "At a depth of a hundred layers or more: supported if every seed of the residual net ends "
-        f"below {depth_questions.FAILURE:.0f} % training error and no seed of the plain net of "
-        "that depth does, three seeds or more; supported with zero-γ if the residual net does so only "
-        "when its branches start at 0; refuted if the plain net trains too, or the residual net "
+        f"below {depth_questions.FAILURE:.0f} % training error and no seed of the plain net "
+        "of that depth does, three seeds or more; supported with zero-γ if the residual net does "
+        "so only when its branches start at 0; refuted if the plain net trains too, or the residual net "
         "does not; mixed if seeds disagree. A run that diverged counts as 100 %.",
         "depth",
         _depths,

@@ -4,7 +4,7 @@ import itertools
 
 import pandas as pd
 
-from resnet_study.models.highway import Gates
+from resnet_study.models.options import Gates
 from resnet_study.questions.effects import (
     gap,
     select,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from resnet_study.models.highway import Gates
+from resnet_study.models.options import Gates
 from resnet_study.questions.effects import gap, select, sign
 from resnet_study.questions.highway import gate_labels
 from resnet_study.statistics import Estimate, estimate

@@ -75,7 +75,7 @@ def verdict_at(runs: pd.DataFrame, depth: int) -> str:
       fails with each start.
     - ``mixed``: there are seeds enough, and they do not agree. ``not decided``: too few seeds.
 
-    ``runs`` is a table of :func:`resnet_study.pipeline.records.load_runs`, of one width at this
+    ``runs`` is a table of :func:`resnet_study.pipeline.frames.load_runs`, of one width at this
     depth.
     """
     plain = select(runs, "plain", depth)

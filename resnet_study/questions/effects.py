@@ -26,7 +26,7 @@ class Effect:
     claimed: str  # the sign the post claims: "higher" or "lower"
 
     def estimate(self, runs: pd.DataFrame) -> Estimate:
-        """The effect in ``runs``, a table of :func:`resnet_study.pipeline.records.load_runs`."""
+        """The effect in ``runs``, a table of :func:`resnet_study.pipeline.frames.load_runs`."""
 
         def errors(family: str, depth: int) -> pd.Series:
             chosen = runs[(runs.family == family) & (runs.depth == depth)]

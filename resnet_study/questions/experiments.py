@@ -7,8 +7,7 @@ from pathlib import Path
 
 from resnet_study import paths
 from resnet_study.errors import InputError, require_one_of
-from resnet_study.models.highway import KERNELS, Gates
-from resnet_study.models.matching import MEASURES
+from resnet_study.models.options import KERNELS, MEASURES, Gates
 from resnet_study.pipeline.records import RecordError
 from resnet_study.pipeline.run import Run
 from resnet_study.training.recipes import Recipe, get_recipe

@@ -5,9 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from resnet_study.pipeline.anatomy import (
-    MOMENTS,
-)
+from resnet_study.pipeline.measurements import MOMENTS
 from resnet_study.questions.effects import FEWEST_SEEDS, sign
 from resnet_study.statistics import Estimate, estimate, paired_difference
 

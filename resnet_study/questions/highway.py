@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from resnet_study.models.highway import Gates
+from resnet_study.models.options import Gates
 from resnet_study.questions.effects import _pair, gap, select, sign
 from resnet_study.statistics import Estimate
 

@@ -34,7 +34,7 @@ MEANS = (RECIPE, *(name for name, other in OBJECTIONS.items() if {*other} <= {"r
 def trained(runs: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
     """The rows that were trained at the rate, for the epochs and with the width of ``recipe``.
 
-    ``runs`` is a table of :func:`resnet_study.pipeline.records.load_runs`.
+    ``runs`` is a table of :func:`resnet_study.pipeline.frames.load_runs`.
     """
     labels = {name: getattr(recipe, name) for name in ("rate", "epochs", "width")}
     return runs[(runs[list(labels)] == pd.Series(labels)).all(axis=1)]

@@ -58,7 +58,7 @@ def final_paper_errors(curves: pd.DataFrame) -> pd.DataFrame:
 def beside_table_2(scales: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """One row a network of the paper's Table 2, then the gaps between depths.
 
-    ``scales`` maps a title to a table of :func:`resnet_study.pipeline.records.load_runs`, which
+    ``scales`` maps a title to a table of :func:`resnet_study.pipeline.frames.load_runs`, which
     may be empty: the means over its seeds get a column beside the paper's errors. They are ten-crop
     errors where those were measured, else validation errors.
     """

@@ -16,13 +16,15 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from resnet_study.errors import InputError, OutOfTime
-from resnet_study.processes import is_leader, processes, processes_here, rank_here
+from resnet_study.processes import (
+    AnotherProcessFailed,
+    is_leader,
+    processes,
+    processes_here,
+    rank_here,
+)
 
 PATIENCE = timedelta(minutes=30)  # with a process that still reads its data, or whose machine died
-
-
-class AnotherProcessFailed(InputError):
-    """A process that this one waited for has gone; it tells why itself."""
 
 
 def own_gpu() -> torch.device:

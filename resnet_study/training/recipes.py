@@ -5,10 +5,9 @@ A recipe is one small function; to add one, write it and list it in ``RECIPES``.
 
 from dataclasses import dataclass, fields, replace
 
-from resnet_study.data.augmentation import Augmentation
-from resnet_study.data.datasets import DATA_SETS
+from resnet_study.data.options import DATA_SETS, Augmentation
 from resnet_study.errors import InputError, require_at_least, require_integers, require_one_of
-from resnet_study.models.networks import STEMS
+from resnet_study.models.options import STEMS
 
 PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
 
