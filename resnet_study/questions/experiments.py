@@ -263,6 +263,7 @@ def objection_arms() -> tuple[Arm, ...]:
 # nets, each family at the rate that ``data/pilots`` chose for it, as a factor on the recipe's.
 OWN_RATES = {"plain": 1, "residual": 3, "highway": 9}
 SIX = (0, 1, 2, 3, 4, 5)
+FRESH = (30, 31, 32, 33, 34, 35)
 SRIVASTAVA_2025 = Gates(layers=2, normalised=True, bias=-6, relu="inside")
 
 
@@ -299,6 +300,22 @@ def two_by_two_arms() -> tuple[Arm, ...]:
         at_own_rate(family, 18, *gates, **data)
         for data in ({}, {"fraction": 0.1, "own_subset": True})
         for family, gates in (("residual", ()), ("highway", (PUBLISHED,)))
+    )
+
+
+def digits_again_arms() -> tuple[Arm, ...]:
+    """Fig. 2 and its starts; residual and Highway nets at their best rates, on a tenth, too."""
+    residual = Arm("residual", 18, rate=RATES[0])
+    highway = Arm("highway", 18, PUBLISHED, match="parameters", rate=RATES[1])
+    return (
+        *FIG2,
+        *(
+            Arm("residual", depth, normalisation=normalisation)
+            for depth in (18, 34)
+            for normalisation in ("zero-gamma", "small-gamma")
+        ),
+        *(replace(arm, depth=depth) for depth in (18, 34) for arm in (residual, highway)),
+        *(replace(arm, fraction=0.1, own_subset=True) for arm in (residual, highway)),
     )
 
 
@@ -398,6 +415,11 @@ EXPERIMENTS = {
                     once=(Arm("residual", 1004),),
                 )
             },
+        ),
+        Experiment(
+            name="digits-again",
+            question="What do fresh seeds say, by rules that came first? (C4, C5, C7, C8, C9)",
+            grids={"digits": Grid(digits_again_arms(), seeds=FRESH)},
         ),
         Experiment(
             name="objections",
