@@ -359,13 +359,15 @@ def test_committed_records_name_their_commit():
 
 def test_committed_records_are_of_todays_data_and_networks():
     """Of the data set that is embedded."""
-    data = cache(lambda fraction: load_data("digits", 360, fraction=fraction))
+    data = cache(
+        lambda fraction, subset: load_data("digits", 360, fraction=fraction, subset=subset)
+    )
     sizes = cache(_sizes)
     wrong = []
     for path, record in COMMITTED.items():
         run = run_from_config(record["config"])
         if run.recipe.data == "digits":
-            images = data(run.recipe.fraction)
+            images = data(run.recipe.fraction, run.seed if run.recipe.own_subset else 0)
             expected = (
                 images.fingerprint(),
                 len(images.train),

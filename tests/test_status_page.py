@@ -87,14 +87,17 @@ def test_every_result_has_a_machine_and_a_commit(tables):
 
 def test_every_training_has_the_fingerprint_of_its_data(tables):
     listed = {
-        (row["data set"], row["fraction"]): (row["SHA-256"], _n(row)) for row in tables["data"]
+        (row["data set"], row["fraction"], row["drawn by seed"]): (row["SHA-256"], _n(row))
+        for row in tables["data"]
     }
     assert len(listed) == len(tables["data"])  # a part of the data has one fingerprint
     assert sum(n for _, n in listed.values()) == len(RUNS)
     for run in RUNS:
         recipe = run["config"]["recipe"]
         fraction = f"{recipe.get('fraction', 1):.0%}".replace("%", " %")
-        assert run["provenance"]["data"].startswith(listed[recipe["data"], fraction][0])
+        drawn_by = str(run["config"]["seed"]) if recipe.get("own_subset") else ""
+        fingerprint, _ = listed[recipe["data"], fraction, drawn_by]
+        assert run["provenance"]["data"].startswith(fingerprint)
 
 
 def test_costs_add_up_to_the_seconds_of_all_records(tables):

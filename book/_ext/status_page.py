@@ -49,7 +49,8 @@ def _read(kind: str, files: Iterable[Path]) -> Iterator[dict]:
 
 def _row(kind: str, record: dict) -> dict:
     origin = record["provenance"]
-    recipe = record.get("config", {}).get("recipe", {})
+    config = record.get("config", {})
+    recipe = config.get("recipe", {})
     started = origin.get("started") or record.get("started")
     seconds = record.get("seconds", 0) * origin.get("processes", 1)
     on_gpu = origin["device"]["type"] == "cuda"
@@ -58,6 +59,7 @@ def _row(kind: str, record: dict) -> dict:
         "recipe": recipe.get("name", ""),
         "data set": recipe.get("data", ""),
         "fraction": recipe.get("fraction", 1.0),
+        "drawn by seed": str(config["seed"]) if recipe.get("own_subset") else "",
         "training images": record.get("training_images", 0),
         "validation images": record.get("validation_images", 0),
         "SHA-256": origin.get("data", "")[:DIGITS],
@@ -96,10 +98,9 @@ def commits() -> pd.DataFrame:
 def data() -> pd.DataFrame:
     """Data sets and their parts, with the fingerprint that every training on them found."""
     trained = results().query("kind == 'training'")
-    columns = ["data set", "fraction", "training images", "validation images", "SHA-256"]
-    table = _grouped(trained, columns).sort_values(
-        ["data set", "fraction"], ascending=[True, False]
-    )
+    parts = ["data set", "fraction", "drawn by seed"]
+    columns = [*parts, "training images", "validation images", "SHA-256"]
+    table = _grouped(trained, columns).sort_values(parts, ascending=[True, False, True])
     return table.assign(fraction=table.fraction.map(percent)).drop(columns=["first", "last"])
 
 
