@@ -19,20 +19,14 @@
 # **Which start counts.** A ResNet of 2015 starts with all its branches at full strength: the *usual start*. Two years later
 # {cite:t}`goyal2017accurate` let the last scale of each branch, its γ, start at 0: *zero-γ*. Each block then starts as its
 # shortcut alone and learns how much of a branch to add. The net is the same, and only its first step starts elsewhere. We count
-# both as residual learning, and a verdict that needs zero-γ says so.
+# both as residual learning, and where it takes zero-γ we say so.
 #
 # ## The rule
 #
-# It was written (`depth_effects.verdict_at`) before the first of these nets was trained. A net *fails* with a seed if its training error in
-# the last epoch is {glue:text}`failure` % or more, the threshold of {cite:t}`he2016identity` (there, of test error). At each
-# depth of {glue:text}`deep` layers or more, C1 is
-#
-# - *supported* if the ResNet trains with the usual start, every seed of three or more, and the plain net fails with every seed of
-#   three or more;
-# - *supported with zero-γ* if that is so of the ResNet with zero-γ, and not shown of the usual start;
-# - *refuted* if the plain net trains too, with every seed of three or more, or if the ResNet fails with every seed, whichever
-#   its start;
-# - else *mixed*, or *not decided* where there are too few seeds to say.
+# A net *fails* with a seed if its training error in the last epoch is {glue:text}`failure` % or more, the threshold of
+# {cite:t}`he2016identity` (there, of test error). That a net trains at all takes one training to show. That another one does not, with
+# three seeds, is what we saw and no proof: by our rule fewer than six seeds decide nothing. So at each depth
+# of {glue:text}`deep` layers or more we say which nets trained with every seed, from which start.
 #
 # A thousand layers with the usual start are trained once: one seed that fails is enough to say that this start does not make them
 # trainable. Known before were nets of up to 56 layers (those of [Gradients at work](gradients.ipynb)) and two
@@ -138,10 +132,10 @@ def spread(nets, metric="training_error"):
     return "diverged" if len(nets) else words.NOT_RECORDED
 
 
-def verdict(table, depth):
-    """C1 at a depth, or that no net of that depth is recorded."""
+def seen(table, depth):
+    """What becomes of nets of a depth, or that none is recorded."""
     there = len(table) and depth in set(table.depth)
-    return depth_questions.verdict_at(table, depth) if there else words.NOT_RECORDED
+    return depth_questions.seen_at(table, depth) if there else words.NOT_RECORDED
 
 
 facts = {
@@ -150,12 +144,12 @@ facts = {
     "deep": depth_questions.DEEP,
     "chance": int(CHANCE),
     "one_image": f"{100 / read_record(records[0])['validation_images']:.2f}",
-    "c1_pictures": verdict(picture_runs, 110),
+    "c1_pictures": seen(picture_runs, 110),
     "n_diverged": int(runs.diverged.sum()) if len(runs) else 0,
     "n_runs": len(runs),
 }
 for depth in (20, 56, 110, DEEPEST):
-    facts[f"c1_{depth}"] = verdict(one_width(runs), depth)
+    facts[f"c1_{depth}"] = seen(one_width(runs), depth)
     for name, (family, normalisation) in KINDS.items():
         nets = net(family, depth, normalisation)
         facts[f"{name}_{depth}"] = spread(nets)
@@ -189,14 +183,14 @@ sources.numbers([*records, *pictures])
 # 8×8 pixels the activations of a thousand layers fit into memory as they are: they are kept for the backward pass, and
 # none had to be computed a second time (what torch calls activation checkpointing).
 #
-# ## What the rule says
+# ## Which nets train
 #
 # How many seeds train, and the training errors they end with:
 #
-# | layers | plain | ResNet, usual start | ResNet, zero-γ | C1 |
+# | layers | plain | ResNet, usual start | ResNet, zero-γ | so |
 # |---|---|---|---|---|
-# | 110 | {glue:text}`plain_110_outcome`: {glue:text}`plain_110` | {glue:text}`usual_110_outcome`: {glue:text}`usual_110` | {glue:text}`zero_110_outcome`: {glue:text}`zero_110` | **{glue:text}`c1_110`** |
-# | 1,004, half as wide | {glue:text}`plain_1004_outcome`: {glue:text}`plain_1004` | {glue:text}`usual_1004_outcome`: {glue:text}`usual_1004` | {glue:text}`zero_1004_outcome`: {glue:text}`zero_1004` | **{glue:text}`c1_1004`** |
+# | 110 | {glue:text}`plain_110_outcome`: {glue:text}`plain_110` | {glue:text}`usual_110_outcome`: {glue:text}`usual_110` | {glue:text}`zero_110_outcome`: {glue:text}`zero_110` | {glue:text}`c1_110` |
+# | 1,004, half as wide | {glue:text}`plain_1004_outcome`: {glue:text}`plain_1004` | {glue:text}`usual_1004_outcome`: {glue:text}`usual_1004` | {glue:text}`zero_1004_outcome`: {glue:text}`zero_1004` | {glue:text}`c1_1004` |
 #
 # At 56 layers, where the rule does not apply: plain {glue:text}`plain_56_outcome` ({glue:text}`plain_56`), usual start
 # {glue:text}`usual_56_outcome` ({glue:text}`usual_56`), zero-γ {glue:text}`zero_56_outcome` ({glue:text}`zero_56`). Of
@@ -205,7 +199,7 @@ sources.numbers([*records, *pictures])
 # ## Does the deepest net overfit?
 #
 # The paper's ResNet-1202 has a training error below 0.1 %, much as its ResNet-110, and a higher test error (7.93 against 6.43 %); the
-# authors put that down to overfitting. The rule here, on deep − shallow, paired by seed, in points [95 % interval]: a net *overfits* if it is worse
+# authors put that down to overfitting. The rule here, on deep − shallow, paired by seed, in points (lowest to highest seed): a net *overfits* if it is worse
 # in validation and not in training; if it is worse in training it *trains less well*, and what it does in
 # validation is no overfitting.
 #
@@ -239,7 +233,7 @@ if len(picture_runs):
     )
 
 # %% [markdown]
-# C1 at 110 layers, by the same rule: **{glue:text}`c1_pictures`**.
+# At 110 layers: {glue:text}`c1_pictures`.
 #
 # ## Beside the literature
 #
@@ -274,7 +268,7 @@ sources.table(
 # - *The threshold.* Between training and failing lies a line at {glue:text}`failure` %. The tables have the errors.
 # - *Few seeds.* Three, and one for a thousand layers with the usual start.
 #
-# **The answer.** On the digits C1 is **{glue:text}`c1_110`** at 110 layers and **{glue:text}`c1_1004`** at 1,004. There, with training errors in
+# **The answer.** On the digits, at 110 layers {glue:text}`c1_110`, and at 1,004 {glue:text}`c1_1004`. There, with training errors in
 # brackets, of the plain nets {glue:text}`plain_1004_outcome` ({glue:text}`plain_1004`), of the ResNets with the usual start
 # {glue:text}`usual_1004_outcome` ({glue:text}`usual_1004`), and with zero-γ {glue:text}`zero_1004_outcome` ({glue:text}`zero_1004`). On
-# Tiny ImageNet at 32×32 it is {glue:text}`c1_pictures`.
+# Tiny ImageNet at 32×32: {glue:text}`c1_pictures`.

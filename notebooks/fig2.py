@@ -32,7 +32,7 @@ from resnet_study.pipeline.frames import load_curves, load_runs
 from resnet_study.pipeline.parameters import check_parameters
 from resnet_study.pipeline.records import read_record
 from resnet_study.questions import experiments, words
-from resnet_study.questions.effects import FIG2_EFFECTS, verdict
+from resnet_study.questions.effects import FIG2_EFFECTS
 from resnet_study.questions.experiments import EXPERIMENTS, parse_seeds
 from resnet_study.questions.paper import (
     CURVES,
@@ -116,14 +116,13 @@ sources.table(tables.final_errors(runs), "Final errors on the digits", records)
 # ```{margin}
 # *Points* are percentage points: from 10 % to 12 % are two.
 # ```
-# Each gap is a difference between two networks of the same seed, with the 95 % bootstrap
-# interval of its mean. The rule: if there are three seeds or more and the interval leaves out zero,
-# the sign of the gap supports or refutes the claim; if not, the claim is not decided. On a
-# handful of seeds such an interval is too narrow, as it cannot reach beyond the lowest and the highest
-# of them: a verdict on a gap close to zero is a weak one.
+# Each gap is a difference between two networks of the same seed: its mean, and in round brackets the lowest
+# and the highest seed. Fewer than six seeds decide nothing; such gaps are *exploratory*. Six and more have Student's 95 %
+# interval, in square brackets. The trainings that decide were [registered](../book/registration.md) beforehand,
+# and stand with [the claims](claims.ipynb).
 
 # %% tags=["hide-input"]
-sources.table(fig2.effect_table(runs), "Gaps on the digits, and verdicts", records)
+sources.table(fig2.effect_table(runs), "Gaps on the digits", records)
 
 # %% tags=["hide-cell"]
 scales = {"": runs, "pictures_": picture_runs, "full_": full_runs}
@@ -131,9 +130,7 @@ for prefix, table in scales.items():
     for effect in FIG2_EFFECTS:
         measured = effect.estimate(table) if len(table) else None
         shown = words.mean_and_interval(measured) if measured else "–"
-        decided = verdict(effect, measured) if measured else "not recorded yet"
         glue(f"{prefix}{effect.name}", shown, display=False)
-        glue(f"{prefix}{effect.name}_verdict", decided, display=False)
 first = read_record(records[0])
 facts = {
     "training_images": first["training_images"],
@@ -159,20 +156,17 @@ for name, value in facts.items():
 sources.numbers([*records, *pictures, *full, CURVES])
 
 # %% [markdown]
-# - **C4, the plain gap**: {glue:text}`plain_gap_training` points in training error
-#   ({glue:text}`plain_gap_training_verdict`) and {glue:text}`plain_gap_validation` in validation
-#   error ({glue:text}`plain_gap_validation_verdict`).
-# - **C5, the residual gap**: {glue:text}`residual_gap_training` points in training error
-#   ({glue:text}`residual_gap_training_verdict`) and {glue:text}`residual_gap_validation` in
-#   validation error ({glue:text}`residual_gap_validation_verdict`). The claim is that the deeper
+# - **C4, the plain gap**: {glue:text}`plain_gap_training` points in training error and {glue:text}`plain_gap_validation` in validation
+#   error.
+# - **C5, the residual gap**: {glue:text}`residual_gap_training` points in training error and {glue:text}`residual_gap_validation` in
+#   validation error. The claim is that the deeper
 #   ResNet is *better*. Here both depths learn nearly everything, so there is next to nothing left
 #   for more layers to gain: whether depth helps a residual net cannot be seen on this task,
 #   only that it does no harm comparable to the plain net's.
 # - **C6, the shortcut alone** (C6 says that C4 and C5 need no extra parameter; the numbers of
 #   parameters are equal by construction, C5 is as above, and this is what is left): the same 34 layers with the same parameters differ by
-#   {glue:text}`shortcut_training` points in training error
-#   ({glue:text}`shortcut_training_verdict`) and {glue:text}`shortcut_validation` in validation
-#   error ({glue:text}`shortcut_validation_verdict`).
+#   {glue:text}`shortcut_training` points in training error and {glue:text}`shortcut_validation` in validation
+#   error.
 
 # %% [markdown]
 # ## Twenty classes of Tiny ImageNet
@@ -191,26 +185,21 @@ sources.figure(fig2.fig2({"": shown}), shown, pictures)
 sources.table(tables.final_errors(picture_runs), "Final errors on twenty classes", pictures)
 
 # %% tags=["hide-input"]
-sources.table(fig2.effect_table(picture_runs), "Gaps on twenty classes, and verdicts", pictures)
+sources.table(fig2.effect_table(picture_runs), "Gaps on twenty classes", pictures)
 
 # %% [markdown]
-# - **C4**: the plain gap is {glue:text}`pictures_plain_gap_training` points in training error
-#   ({glue:text}`pictures_plain_gap_training_verdict`) and
-#   {glue:text}`pictures_plain_gap_validation` in validation error
-#   ({glue:text}`pictures_plain_gap_validation_verdict`).
-# - **C5**: the residual gap is {glue:text}`pictures_residual_gap_training` points in training error
-#   ({glue:text}`pictures_residual_gap_training_verdict`) and
-#   {glue:text}`pictures_residual_gap_validation` in validation error
-#   ({glue:text}`pictures_residual_gap_validation_verdict`). These nets were trained for
+# - **C4**: the plain gap is {glue:text}`pictures_plain_gap_training` points in training error and
+#   {glue:text}`pictures_plain_gap_validation` in validation error.
+# - **C5**: the residual gap is {glue:text}`pictures_residual_gap_training` points in training error and
+#   {glue:text}`pictures_residual_gap_validation` in validation error. These nets were trained for
 #   {glue:text}`pictures_iterations:,d` iterations. The paper's curves begin after
 #   {glue:text}`paper_first_iteration:,d`, where its deeper ResNet is ahead; how the two depths
 #   compare before, it does not show. Short trainings cannot decide the claim for long ones.
 # - **C6**: at 34 layers the shortcut is worth {glue:text}`pictures_shortcut_training` points in
-#   training error ({glue:text}`pictures_shortcut_training_verdict`) and
-#   {glue:text}`pictures_shortcut_validation` in validation error
-#   ({glue:text}`pictures_shortcut_validation_verdict`).
+#   training error and
+#   {glue:text}`pictures_shortcut_validation` in validation error.
 #
-# There are {glue:text}`pictures_n_seeds` seeds of each net: read the intervals with that in mind. The
+# There are {glue:text}`pictures_n_seeds` seeds of each net, which decide nothing. The
 # networks are far from converged; the recipe's rate is the
 # paper's, halved with the batch, and its drops come later than the paper's, since in a trial with
 # those the training error fell but slowly after the first.
@@ -278,13 +267,8 @@ sources.table(
 )
 
 # %% [markdown]
-# **The answer.** On digits and on pictures the degradation of plain nets is plain to see
-# ({glue:text}`plain_gap_training` and {glue:text}`pictures_plain_gap_training` points of training
-# error, C4 {glue:text}`plain_gap_training_verdict` and
-# {glue:text}`pictures_plain_gap_training_verdict`), and shortcuts lower the error of 34 layers without
-# a parameter ({glue:text}`shortcut_training` and {glue:text}`pictures_shortcut_training` points, C6
-# {glue:text}`shortcut_training_verdict` and {glue:text}`pictures_shortcut_training_verdict`). That the
-# deeper ResNet is also the better one (C5) is {glue:text}`residual_gap_training_verdict` by training and
-# {glue:text}`residual_gap_validation_verdict` by validation error on digits, and
-# {glue:text}`pictures_residual_gap_training_verdict` and {glue:text}`pictures_residual_gap_validation_verdict` on
-# pictures. The one task is too easy and the other training too short to say so of long trainings on ImageNet.
+# **The answer.** On digits and on twenty classes the degradation of plain nets is plain to see
+# ({glue:text}`plain_gap_training` and {glue:text}`pictures_plain_gap_training` points of training error), and shortcuts lower the
+# error of 34 layers without a parameter ({glue:text}`shortcut_training` and {glue:text}`pictures_shortcut_training`
+# points). Whether the deeper ResNet is also the better one (C5) these trainings cannot say: the one task is too easy and the
+# other training too short.

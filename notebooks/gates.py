@@ -33,7 +33,7 @@ from resnet_study.pipeline.parameters import check_parameters
 from resnet_study.questions import experiments
 from resnet_study.questions import words as words_questions
 from resnet_study.questions.effects import sign
-from resnet_study.questions.experiments import EXPERIMENTS, PUBLISHED
+from resnet_study.questions.experiments import EXPERIMENTS, USUAL_GATES
 from resnet_study.questions.highway import gate_labels
 from resnet_study.statistics import estimate
 from resnet_study.training.recipes import get_recipe
@@ -237,7 +237,7 @@ def change(nets, name, words):
 
 for depth in (18, 34):
     nets = summary
-    for name, value in {"depth": depth, **gate_labels(PUBLISHED)}.items() if recorded else ():
+    for name, value in {"depth": depth, **gate_labels(USUAL_GATES)}.items() if recorded else ():
         nets = nets[nets[name] == value]
     known = len(nets) > 0
     texts = {
@@ -275,7 +275,7 @@ sources.numbers(files)
 #
 # ## Beside the literature
 #
-# Ours are the published gates, 3×3 with a bias of −2; mean over seeds
+# Ours are 3×3 gates with a bias of −2; mean over seeds
 # [lowest, highest].
 #
 # | | others | Highway-18, n = {glue:text}`seeds_18` | Highway-34, n = {glue:text}`seeds_34` |

@@ -74,11 +74,12 @@ for name in ("width", "images", "draws"):
     glue(name, MULTIPLICATION[name], display=False)
 glue("n_depths", len(MULTIPLICATION["depths"]), display=False)
 glue("deepest", int(growth.depth.max()), display=False)
-glue("n_nets", len(deepest), display=False)
+distinct = distinct_nets(deepest)
+glue("n_nets", len(distinct), display=False)
 for name in ("vanishes", "explodes", "stays in bounds", "not decided"):
-    glue(f"n_{name.replace(' ', '_')}", int((deepest.reading == name).sum()), display=False)
-glue("n_fits", int(deepest.fits.sum()), display=False)
-with_bn = deepest[deepest.normalised]
+    glue(f"n_{name.replace(' ', '_')}", int((distinct.reading == name).sum()), display=False)
+glue("n_fits", int(distinct.fits.sum()), display=False)
+with_bn = distinct[distinct.normalised]
 glue("n_bn", len(with_bn), display=False)
 glue("n_bn_vanishes", int((with_bn.reading == "vanishes").sum()), display=False)
 glue("n_bn_explodes", int((with_bn.reading == "explodes").sum()), display=False)
@@ -153,7 +154,8 @@ sources.table(
 )
 
 # %% [markdown]
-# Of the {glue:text}`n_nets` nets of {glue:text}`deepest` layers, {glue:text}`n_vanishes` have gradients that vanish,
+# With batch normalisation the variance of the weights has no effect: those nets are counted once. Of the
+# {glue:text}`n_nets` nets of {glue:text}`deepest` layers, {glue:text}`n_vanishes` have gradients that vanish,
 # {glue:text}`n_explodes` have gradients that explode, {glue:text}`n_stays_in_bounds` stay in bounds, and
 # {glue:text}`n_not_decided` are not decided; the post's story fits {glue:text}`n_fits` of them.
 #

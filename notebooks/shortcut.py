@@ -117,7 +117,7 @@ sources.figure(shortcut.responses(responses), responses, files)
 
 # %% [markdown]
 # The mean over the layers is {glue:text}`response_plain_34` in plain-34 and {glue:text}`response_residual_34` in ResNet-34 (mean over seeds
-# [lowest, highest]), {glue:text}`response_gap` apart, paired by seed [95 % interval]: what the paper finds
+# [lowest, highest]), {glue:text}`response_gap` apart, paired by seed (lowest to highest): what the paper finds
 # {glue:text}`response_found`. ResNet-34 less ResNet-18 is {glue:text}`response_depth_gap`: that deeper ones have smaller responses
 # {glue:text}`response_depth_found`. In plain-56, which hardly trains, the layers near the image respond the most; its mean is
 # {glue:text}`response_plain_56`, that of ResNet-56 {glue:text}`response_residual_56`. The digits recipe has few iterations, and the scales that

@@ -39,6 +39,11 @@ class Estimate:
     def standard_error(self) -> float:
         return self.deviation / sqrt(self.n)
 
+    @property
+    def reach(self) -> tuple[float, float]:
+        """What is shown beside the mean: the interval if it decides, else the range."""
+        return (self.low, self.high) if self.decides else (self.least, self.most)
+
 
 def from_moments(n: int, mean: float, deviation: float, least=nan, most=nan) -> Estimate:
     """The estimate of a mean with Student's 95 % interval, from the moments of its values."""

@@ -79,9 +79,8 @@ def growth_over_draws(norms: pd.DataFrame) -> pd.DataFrame:
     """Growth over several draws of the weights, told by the column ``draw``.
 
     Two rows: ``quantity`` is ``factor``, or ``decades``, the log₁₀ of ``total``. The other columns
-    are those of :class:`resnet_study.statistics.Estimate`: n draws, mean, deviation, and the 95 %
-    bootstrap interval from low to high. Draws without a finite value are left out and show as a
-    smaller n.
+    are of :class:`resnet_study.statistics.Estimate`: n draws, mean, deviation, and the 95 %
+    interval from low to high. Draws without a finite value are left out and show as a smaller n.
 
     Raises:
         InputError: for a table without ``draw``, or a draw of fewer than three layers.
@@ -94,7 +93,7 @@ def growth_over_draws(norms: pd.DataFrame) -> pd.DataFrame:
             "factor": pd.Series([draw.factor for draw in draws]),
             "decades": np.log10(pd.Series([draw.total for draw in draws])),
         }
+    found = {name: estimate(value.where(np.isfinite(value))) for name, value in values.items()}
     return pd.DataFrame(
-        {"quantity": name, **asdict(estimate(value.where(np.isfinite(value))))}
-        for name, value in values.items()
-    )
+        {"quantity": name, **asdict(value)} for name, value in found.items()
+    ).drop(columns=["least", "most"])

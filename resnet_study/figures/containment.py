@@ -15,6 +15,7 @@ from resnet_study.figures.style import (
     line_and_band,
 )
 from resnet_study.questions.words import (
+    POINTS,
     mean_and_interval,
     network,
 )
@@ -85,7 +86,7 @@ def containment_table(table: pd.DataFrame) -> pd.DataFrame:
         {
             "layers": table.depth,
             "difference": table.minuend + " − " + table.subtrahend,
-            "points [95 % interval]": table.gap.map(mean_and_interval),
+            POINTS: table.gap.map(mean_and_interval),
             "n": [gap.n for gap in table.gap],
             "sign": table.sign,
             "parameters": table.parameters.map("{:,}".format),

@@ -19,6 +19,7 @@ from resnet_study.questions.data_size import DataSize
 from resnet_study.questions.words import (
     NETWORKS,
     NOT_RECORDED,
+    POINTS,
     gate,
     mean_and_interval,
     percent,
@@ -66,7 +67,7 @@ def gap_points(sizes: Iterable[DataSize]) -> pd.DataFrame:
 
 
 def gaps_by_fraction(sizes: Iterable[DataSize]) -> Figure:
-    """The gaps Highway − ResNet against the share of the training images, with intervals."""
+    """The gaps Highway − ResNet against the share of the training images, with their reach."""
     sizes = list(sizes)
     figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.6), sharex=True, layout="constrained")
     looks = bias_looks(size.gates.bias for size in sizes)
@@ -77,11 +78,11 @@ def gaps_by_fraction(sizes: Iterable[DataSize]) -> Figure:
             if not gaps:
                 continue
             means = np.array([gap.mean for gap in gaps.values()])
-            reach = np.array([(gap.low, gap.high) for gap in gaps.values()]).T
+            reach = np.array([gap.reach for gap in gaps.values()]).T
             axes.errorbar(
                 np.array(list(gaps)) * 1.06 ** (place - (len(sizes) - 1) / 2),
                 means,
-                yerr=np.nan_to_num(np.abs(reach - means)),  # one seed has no interval
+                yerr=np.nan_to_num(np.abs(reach - means)),  # one seed has neither
                 capsize=2.5,
                 label=f"Highway, gate {gate(size.gates.kernel, size.gates.bias)}",
                 **looks[size.gates.bias],
@@ -115,8 +116,8 @@ def fraction_table(sizes: Iterable[DataSize]) -> pd.DataFrame:
             {
                 "gate": gate(size.gates.kernel, size.gates.bias),
                 "data": percent(fraction),
-                "training, points [95 % interval]": mean_and_interval(size.training[fraction]),
-                "validation, points [95 % interval]": mean_and_interval(size.validation[fraction]),
+                f"training, {POINTS}": mean_and_interval(size.training[fraction]),
+                f"validation, {POINTS}": mean_and_interval(size.validation[fraction]),
                 "n": size.validation[fraction].n,
             }
             for size in sizes
@@ -126,7 +127,7 @@ def fraction_table(sizes: Iterable[DataSize]) -> pd.DataFrame:
 
 
 def slope_table(sizes: Iterable[DataSize], fractions: Iterable[float]) -> pd.DataFrame:
-    """One row a gate: slopes of its gaps, in points for ten times the data, and the verdict.
+    """One row a gate: slopes of its gaps, in points for ten times the data, and what they say.
 
     Where a gap at one of ``fractions`` is missing there is nothing to read yet.
     """
@@ -136,10 +137,10 @@ def slope_table(sizes: Iterable[DataSize], fractions: Iterable[float]) -> pd.Dat
         rows.append(
             {
                 "gate": gate(size.gates.kernel, size.gates.bias),
-                "verdict": size.verdict if whole else NOT_RECORDED,
+                "C9": size.answer if whole else NOT_RECORDED,
                 "reading": size.reading if whole else NOT_RECORDED,
-                "training, a decade [95 %]": mean_and_interval(size.training_slope),
-                "validation, a decade [95 %]": mean_and_interval(size.validation_slope),
+                f"training, {POINTS} a decade": mean_and_interval(size.training_slope),
+                f"validation, {POINTS} a decade": mean_and_interval(size.validation_slope),
                 "n": size.validation_slope.n,
             }
         )

@@ -11,10 +11,12 @@ from resnet_study.figures.style import (
     curve_panel,
     long_curves,
 )
-from resnet_study.questions.effects import FIG2_EFFECTS, verdict
+from resnet_study.questions.effects import FIG2_EFFECTS
+from resnet_study.questions.verdicts import read
 from resnet_study.questions.words import (
     METRICS,
     NETWORKS,
+    POINTS,
     difference,
     mean_and_interval,
 )
@@ -65,7 +67,7 @@ def curve(curves: pd.DataFrame, title: str) -> Figure:
 
 
 def effect_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row an effect of Fig. 2: its interval, n, and what it says of the claim."""
+    """One row an effect of Fig. 2: its size, n, and what it says of the claim."""
     rows = []
     for effect in FIG2_EFFECTS:
         measured = effect.estimate(runs)
@@ -73,10 +75,10 @@ def effect_table(runs: pd.DataFrame) -> pd.DataFrame:
             {
                 "difference": difference(effect),
                 "error": METRICS[effect.metric],
-                "points [95 % interval]": mean_and_interval(measured),
+                POINTS: mean_and_interval(measured),
                 "n": measured.n,
                 "claimed": f"{effect.claimed} ({effect.claim})",
-                "verdict": verdict(effect, measured),
+                "reads": read(measured, effect.claimed),
             }
         )
     return pd.DataFrame(rows)

@@ -23,6 +23,7 @@ from resnet_study.figures.style import (
 from resnet_study.questions.effects import gap, select
 from resnet_study.questions.words import (
     NETWORKS,
+    POINTS,
     gate,
     mean_and_deviation,
     mean_and_interval,
@@ -123,7 +124,7 @@ def gap_table(table: pd.DataFrame) -> pd.DataFrame:
             "network": [network("highway", depth) for depth in table.depth],
             "gate": [gate(*pair) for pair in zip(table.kernel, table.bias, strict=True)],
             "matched": table.match.str.replace("_", "-"),
-            "points [95 % interval]": table.gap.map(mean_and_interval),
+            POINTS: table.gap.map(mean_and_interval),
             "n": [gap.n for gap in table.gap],
             "sign": table.sign,
             "parameters": table.parameters.map("{:,}".format),

@@ -12,6 +12,7 @@ from resnet_study.questions.depth import FAILURE, errors
 from resnet_study.questions.effects import select
 from resnet_study.questions.objections import DEGRADATION, RECIPE, SHORTCUT, Remainder
 from resnet_study.questions.words import (
+    POINTS,
     kind,
     mean_and_interval,
     network,
@@ -64,8 +65,8 @@ def remainders(found: dict[str, dict[str, Remainder]]) -> Figure:
     """What remains of the degradation, left, and of the shortcut's worth, right: a row a case.
 
     ``found`` are results of ``objections.remainders`` by the name of the effect. Points are
-    means over seeds with their 95 % intervals, full where the effect remains; the line across
-    is the recipe's.
+    means over seeds with their 95 % intervals, or their range with fewer than six, full where the
+    effect remains; the line across is the recipe's.
     """
     titles = {
         DEGRADATION.name: f"{network('plain', 34)} − {network('plain', 18)}",
@@ -83,7 +84,8 @@ def remainders(found: dict[str, dict[str, Remainder]]) -> Figure:
                 continue
             colour = FAMILY_COLOURS["plain" if effect == DEGRADATION.name else "residual"]
             face = colour if case.reading.startswith("remains") else "white"
-            reach = np.nan_to_num([[case.gap.mean - case.gap.low], [case.gap.high - case.gap.mean]])
+            low, high = case.gap.reach
+            reach = np.nan_to_num([[case.gap.mean - low], [high - case.gap.mean]])
             axes.errorbar(
                 case.gap.mean,
                 row,
@@ -120,7 +122,7 @@ def remainder_table(found: dict[str, Remainder]) -> pd.DataFrame:
             {
                 "changed": name,
                 "what remains": one.reading,
-                "points [95 % interval]": mean_and_interval(one.gap),
+                POINTS: mean_and_interval(one.gap),
                 "n": one.gap.n,
                 "less the recipe's": "–" if name == RECIPE else mean_and_interval(one.change),
             }

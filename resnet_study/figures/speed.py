@@ -10,6 +10,7 @@ from resnet_study.pipeline.benchmarks import LOOPS, load_speeds
 from resnet_study.pipeline.records import read_record
 from resnet_study.questions.effects import gap, select
 from resnet_study.questions.words import (
+    POINTS,
     mean_and_deviation,
     mean_and_interval,
     network,
@@ -63,7 +64,7 @@ def precision_table(exact: pd.DataFrame, rounded: pd.DataFrame) -> pd.DataFrame:
                 "network": network(family, depth),
                 "float32, %": mean_and_deviation(estimate(reference.training_error)),
                 "bfloat16, %": mean_and_deviation(estimate(group.training_error)),
-                "difference, points [95 % interval]": mean_and_interval(measured),
+                f"difference, {POINTS}": mean_and_interval(measured),
                 "n": measured.n,
             }
         )

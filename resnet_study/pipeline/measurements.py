@@ -32,6 +32,14 @@ MULTIPLICATION = {
     "classes": 10,
     "draws": 10,
 }
+BALANCE = {  # as registered, see book/registration.md; nets as wide as those of the digits
+    "depth": 34,
+    "width": 16,
+    "draws": 20,
+    "images": 64,
+    "size": 32,
+    "classes": 10,
+}
 
 Tables = dict[str, pd.DataFrame]  # tables of a measurement by name
 
@@ -166,6 +174,12 @@ MEASUREMENTS = {
             question="Do gradients vanish or explode when layers multiply? (C2)",
             settings=MULTIPLICATION,
             module="multiplication",
+        ),
+        Measurement(
+            name="balance",
+            question="Do shortcuts keep gradients in balance, before any training? (C3)",
+            settings=BALANCE,
+            module="balance",
         ),
         *_anatomies(),
         *(

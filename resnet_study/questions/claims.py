@@ -20,7 +20,7 @@ from resnet_study.questions import depth as depth_questions
 from resnet_study.questions import gradients
 from resnet_study.questions.data_size import data_size
 from resnet_study.questions.effects import FEWEST_SEEDS, FIG2_EFFECTS, select, sign, verdict
-from resnet_study.questions.experiments import EXPERIMENTS, PUBLISHED, Experiment
+from resnet_study.questions.experiments import EXPERIMENTS, USUAL_GATES, Experiment
 from resnet_study.questions.highway import highway_verdict, overall
 from resnet_study.questions.scales import DEPTHS, SCALES
 from resnet_study.questions.words import NOT_RECORDED, mean_and_interval
@@ -160,7 +160,7 @@ def _highway(metric: str, claimed: str) -> Callable[[Path, Path], list[Finding]]
     """C7 or C8 at each scale; see :func:`resnet_study.questions.highway.highway_verdict`."""
 
     def decide(runs: pd.DataFrame) -> tuple[str, dict[str, Estimate]]:
-        found, gaps = highway_verdict(runs, PUBLISHED, metric, claimed)
+        found, gaps = highway_verdict(runs, USUAL_GATES, metric, claimed)
         return found, {f"{_metric(metric)}, {depth} layers": gap for depth, gap in gaps.items()}
 
     return lambda runs_dir, _: [

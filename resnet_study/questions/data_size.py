@@ -9,6 +9,7 @@ import pandas as pd
 from resnet_study.models.options import Gates
 from resnet_study.questions.effects import gap, select, sign
 from resnet_study.questions.highway import gate_labels
+from resnet_study.questions.verdicts import Answer
 from resnet_study.statistics import Estimate, estimate
 
 
@@ -28,7 +29,7 @@ class DataSize:
 
     @property
     def reading(self) -> str:
-        """Which explanation of a deficit the gaps fit; the rule of C9.
+        """Which explanation of a deficit the gaps fit.
 
         - ``optimisation``: the training error is higher at every size.
         - ``needs data``: the training error is higher at no size, the validation error is higher
@@ -54,14 +55,19 @@ class DataSize:
         return all(size in self.training and self.training[size].n for size in fractions)
 
     @property
-    def verdict(self) -> str:
-        """What the reading says of C9, that Highway nets need more data.
+    def answer(self) -> Answer:
+        """What the reading says of C9, that Highway nets need more data to be as good.
 
-        Several gates have the verdict that they share, see
-        :func:`resnet_study.questions.highway.overall`.
+        Where the gap in validation error with all of the data is not above zero, there is nothing
+        to explain: *premise not met*. Fewer than six seeds are *exploratory*.
         """
-        verdicts = {"needs data": "supported", "not decided": "not decided"}
-        return verdicts.get(self.reading, "refuted")
+        whole = list(self.validation.values())[-1]
+        if not whole.decides:
+            return Answer.EXPLORATORY if whole.n else Answer.NOT_RECORDED
+        if sign(whole) != "higher":
+            return Answer.NO_PREMISE
+        answers = {"needs data": Answer.SAME, "not decided": Answer.UNDECIDED}
+        return answers.get(self.reading, Answer.OPPOSITE)
 
 
 def data_size(runs: pd.DataFrame, gates: Gates, rate: float, depth: int = 18) -> DataSize:

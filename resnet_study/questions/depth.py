@@ -16,13 +16,13 @@ shortcut alone. Both are residual learning, but the second is an addition of 201
 import pandas as pd
 
 from resnet_study.questions.effects import FEWEST_SEEDS, gap, select, sign
+from resnet_study.questions.verdicts import Answer
+from resnet_study.questions.words import NOT_RECORDED
+from resnet_study.statistics import FEWEST
 
 FAILURE = 20.0  # percent; He et al. 2016, Table 1, call a test error above it a failure
 DEEP = 100  # layers: the least that C1, of hundreds and thousands, is judged at
 STARTS = ("batch", "zero-gamma")  # normalisations of a residual net: usual start, zero-γ
-
-SUPPORTED = "supported"
-WITH_ZERO_GAMMA = "supported with zero-γ"
 
 
 def errors(nets: pd.DataFrame) -> pd.Series:
@@ -54,7 +54,7 @@ def outcome(nets: pd.DataFrame) -> str:
     """How many seeds of one network end below ``FAILURE``: ``2 of 3 seeds train``."""
     below = errors(nets) < FAILURE
     if below.empty:
-        return "not recorded yet"
+        return NOT_RECORDED
     if below.all():
         return f"all {len(below)} seeds train" if len(below) > 1 else "the one seed trains"
     if len(below) == 1:
@@ -64,30 +64,46 @@ def outcome(nets: pd.DataFrame) -> str:
     )
 
 
-def verdict_at(runs: pd.DataFrame, depth: int) -> str:
-    """C1 at one depth, that residual learning is what makes it trainable.
+def seen_at(runs: pd.DataFrame, depth: int) -> str:
+    """What becomes of plain and residual nets of one depth, in words.
 
-    - ``supported``: the residual net trains (see :func:`trains`) with the usual start, and the
-      plain net of that depth :func:`fails`.
-    - ``supported with zero-γ``: the residual net has not been shown to train with the usual start,
-      but it trains with zero-γ, and the plain net fails.
-    - ``refuted``: the plain net trains too, so that no shortcut was needed; or the residual net
-      fails with each start.
-    - ``mixed``: there are seeds enough, and they do not agree. ``not decided``: too few seeds.
-
-    ``runs`` is a table of :func:`resnet_study.pipeline.frames.load_runs`, of one width at this
-    depth.
+    Of a table of :func:`resnet_study.pipeline.frames.load_runs`, of one width at this depth.
     """
     plain = select(runs, "plain", depth)
     usual, zero = (select(runs, "residual", depth, normalisation=start) for start in STARTS)
     if fails(plain) and trains(usual):
-        return SUPPORTED
+        return "the residual net trains and the plain one fails"
     if fails(plain) and trains(zero):
-        return WITH_ZERO_GAMMA
+        return "the residual net trains with zero-γ and the plain one fails"
+    if trains(plain):
+        return "the plain net trains too"
+    if fails(usual) and fails(zero):
+        return "no net trains"
+    return "seeds disagree, or are too few"
+
+
+def answer_at(runs: pd.DataFrame, depth: int) -> Answer:
+    """C1 at one depth, that residual learning is what makes it trainable.
+
+    - *same sign*: the residual net trains (see :func:`trains`) with the usual start, and the plain
+      net of that depth :func:`fails`. *in part*: it trains with zero-γ alone.
+    - *opposite sign*: the plain net trains too, so that no shortcut was needed; or the residual net
+      fails with each start.
+    - *mixed*: the seeds of one net do not agree. *exploratory*: a net has fewer than six.
+    """
+    plain = select(runs, "plain", depth)
+    usual, zero = (select(runs, "residual", depth, normalisation=start) for start in STARTS)
+    if plain.empty or (usual.empty and zero.empty):
+        return Answer.NOT_RECORDED
+    if len(plain) < FEWEST or max(len(usual), len(zero)) < FEWEST:
+        return Answer.EXPLORATORY
+    if fails(plain) and trains(usual):
+        return Answer.SAME
+    if fails(plain) and trains(zero):
+        return Answer.IN_PART
     if trains(plain) or (fails(usual) and fails(zero)):
-        return "refuted"
-    enough = min(len(plain), len(usual), len(zero)) >= FEWEST_SEEDS
-    return "mixed" if enough else "not decided"
+        return Answer.OPPOSITE
+    return Answer.MIXED
 
 
 def overfitting(deep: pd.DataFrame, shallow: pd.DataFrame) -> str:

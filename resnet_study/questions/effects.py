@@ -1,8 +1,7 @@
 """The effects that the claims are about, and the rules by which records decide them.
 
 An effect is a difference of final errors between two networks, paired by seed, in
-percentage points. Its sign is decided when there are enough seeds and the 95 % interval leaves
-out zero.
+percentage points.
 """
 
 from dataclasses import dataclass
@@ -11,9 +10,7 @@ import pandas as pd
 
 from resnet_study.statistics import Estimate, paired_difference
 
-FEWEST_SEEDS = 3
-
-
+FEWEST_SEEDS = 3  # below it not even "with every seed" is said
 @dataclass(frozen=True)
 class Effect:
     """Final ``metric`` of network ``minuend`` minus that of ``subtrahend``."""
@@ -51,28 +48,22 @@ FIG2_EFFECTS = [
 
 
 def sign(effect: Estimate) -> str:
-    """``higher`` or ``lower`` where the interval leaves out zero, else ``undecided``.
+    """``higher`` or ``lower`` where all that is shown of it leaves out zero, else ``undecided``.
 
-    Fewer seeds than ``FEWEST_SEEDS`` decide nothing: two agree by chance every other time.
+    Of six values or more that is the 95 % interval; of fewer it is their range, and the word means
+    "with every seed". That describes and decides nothing: three equal signs come by chance one
+    time in four. What is decided is read by :func:`resnet_study.questions.verdicts.read`.
     """
+    low, high = effect.reach
     if effect.n < FEWEST_SEEDS:
         return "undecided"
-    if effect.low > 0:
+    if low > 0:
         return "higher"
-    return "lower" if effect.high < 0 else "undecided"
+    return "lower" if high < 0 else "undecided"
 
 
-def verdict(effect: Effect, measured: Estimate) -> str:
-    """What ``measured`` says of the post's claim: supported, refuted or not decided."""
-    found = sign(measured)
-    if found == "undecided":
-        return "not decided"
-    return "supported" if found == effect.claimed else "refuted"
-
-
-# Highway nets against residual ones: claims C7 to C9. The rules below were written down before
-# the first of their runs was trained. "Training error" is the running one of the last epoch, as in
-# Fig. 2; every difference is Highway − residual, paired by seed, in points.
+# Highway nets against residual ones: claims C7 to C9. "Training error" is the running one of the
+# last epoch, as in Fig. 2; every difference is Highway − residual, paired by seed, in points.
 
 
 def select(runs: pd.DataFrame, family: str, depth: int, **labels: object) -> pd.DataFrame:

@@ -146,8 +146,8 @@ class Experiment:
 
 FIG2 = tuple(Arm(family, depth) for depth in (18, 34) for family in ("plain", "residual"))
 
-PUBLISHED = Gates()  # 3×3, bias −2: the gate where an experiment has only one
-WITH_ONE_GATE = (*FIG2, *(Arm("highway", depth, PUBLISHED) for depth in (18, 34)))
+USUAL_GATES = Gates()  # 3×3, bias −2: the gate where an experiment has only one
+WITH_ONE_GATE = (*FIG2, *(Arm("highway", depth, USUAL_GATES) for depth in (18, 34)))
 BIASES = (0, -1, -2, -3, -4, -6)
 RATES = (1 / 3, 3)  # so that no family loses by a badly chosen rate
 FRACTIONS = (0.1, 0.25, 0.5, 1.0)
@@ -161,8 +161,8 @@ def highway_arms(
     Fig. 2's nets at the recipe's rate are the very runs of ``fig2``, so they are trained once.
     """
     gates = [Gates(kernel=kernel, bias=bias) for kernel in KERNELS for bias in biases]
-    matched = [replace(PUBLISHED, kernel=kernel) for kernel in KERNELS]
-    families = {"plain": None, "residual": None, "highway": PUBLISHED}
+    matched = [replace(USUAL_GATES, kernel=kernel) for kernel in KERNELS]
+    families = {"plain": None, "residual": None, "highway": USUAL_GATES}
     return (
         *FIG2,
         *(Arm("highway", depth, gate) for depth in (18, 34) for gate in gates),
@@ -205,7 +205,7 @@ def data_size_arms(
 
     At the whole set they are runs of ``highway``.
     """
-    gates = [replace(PUBLISHED, bias=bias) for bias in biases]
+    gates = [replace(USUAL_GATES, bias=bias) for bias in biases]
     return tuple(
         arm
         for fraction in fractions
@@ -290,7 +290,7 @@ def equal_size_arms() -> tuple[Arm, ...]:
     return tuple(
         at_own_rate(family, depth, *gates)
         for depth in (18, 34)
-        for family, gates in (("residual", ()), ("highway", (PUBLISHED,)))
+        for family, gates in (("residual", ()), ("highway", (USUAL_GATES,)))
     )
 
 
@@ -299,14 +299,14 @@ def two_by_two_arms() -> tuple[Arm, ...]:
     return tuple(
         at_own_rate(family, 18, *gates, **data)
         for data in ({}, {"fraction": 0.1, "own_subset": True})
-        for family, gates in (("residual", ()), ("highway", (PUBLISHED,)))
+        for family, gates in (("residual", ()), ("highway", (USUAL_GATES,)))
     )
 
 
 def digits_again_arms() -> tuple[Arm, ...]:
     """Fig. 2 and its starts; residual and Highway nets at their best rates, on a tenth, too."""
     residual = Arm("residual", 18, rate=RATES[0])
-    highway = Arm("highway", 18, PUBLISHED, match="parameters", rate=RATES[1])
+    highway = Arm("highway", 18, USUAL_GATES, match="parameters", rate=RATES[1])
     return (
         *FIG2,
         *(

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from resnet_study.pipeline.measurements import MOMENTS
-from resnet_study.questions.effects import FEWEST_SEEDS, sign
-from resnet_study.statistics import Estimate, estimate, paired_difference
+from resnet_study.questions.effects import FEWEST_SEEDS
+from resnet_study.questions.verdicts import Answer, combine, read
+from resnet_study.statistics import Estimate, estimate, from_moments, paired_difference
 
 
 def load(tables: Iterable[tuple[dict, dict[str, pd.DataFrame]]], name: str) -> pd.DataFrame:
@@ -40,47 +41,38 @@ def decades(grown: pd.DataFrame, iteration: int, **net: object) -> pd.Series:
     return np.log10(chosen.set_index("seed").total.astype(float))
 
 
-def verdict_c2(readings: list[str]) -> str:
-    """C2, that a plain net fails since its gradients vanish or explode, from its readings in time.
+def decide_c2(grown: pd.DataFrame) -> tuple[Answer, dict[int, Estimate]]:
+    """C2 for plain-34 with batch normalisation: the answer, and its decades by iteration.
 
-    ``supported``: out of bounds at every moment. ``supported at the start alone``: out of bounds
-    first, and in bounds at the last moment. ``refuted``: in bounds throughout. Else ``not
-    decided``.
+    *same sign*: out of bounds at every moment. *in part*: out of bounds at the first, and in bounds
+    at the last. *opposite sign*: in bounds throughout. Else *undecided*; *exploratory* with fewer
+    than six seeds.
     """
-    out = [reading in ("vanishes", "explodes") for reading in readings]
-    bounded = [reading == "stays in bounds" for reading in readings]
-    if all(out):
-        return "supported"
-    if all(bounded):
-        return "refuted"
-    return "supported at the start alone" if out[0] and bounded[-1] else "not decided"
-
-
-def verdict_c3(gaps: dict[str, Estimate]) -> str:
-    """C3, that shortcuts solve it, from sizes of decades: the residual net's − the plain one's.
-
-    ``gaps`` are by normalisation, at the start. ``supported`` if lower in all of them, ``refuted``
-    if in none is it lower and in one higher, ``supported with batch normalisation alone`` if lower
-    there and not in the others, else ``not decided``.
-    """
-    signs = {name: sign(gap) for name, gap in gaps.items()}
-    lower = {name for name, found in signs.items() if found == "lower"}
-    if lower == set(signs):
-        return "supported"
-    if lower == {"batch"}:
-        return "supported with batch normalisation alone"
-    return "refuted" if not lower and "higher" in signs.values() else "not decided"
-
-
-def decide_c2(grown: pd.DataFrame) -> tuple[str, dict[int, Estimate]]:
-    """C2 for plain-34 with batch normalisation: the verdict, and its decades by iteration."""
     net = {"family": "plain", "depth": 34, "normalisation": "batch"}
     moments = {moment: estimate(decades(grown, moment, **net)) for moment in MOMENTS}
-    return verdict_c2([reading(measured) for measured in moments.values()]), moments
+    readings = [reading(measured) for measured in moments.values()]
+    if not all(measured.decides for measured in moments.values()):
+        return Answer.EXPLORATORY, moments
+    return answer_c2(readings), moments
 
 
-def decide_c3(grown: pd.DataFrame) -> tuple[str, dict[str, Estimate]]:
-    """C3 for 34 layers: the verdict, and its gaps at the start by normalisation."""
+def answer_c2(readings: list[str]) -> Answer:
+    """The answer of :func:`decide_c2` from the readings at all moments."""
+    out = [found in ("vanishes", "explodes") for found in readings]
+    bounded = [found == "stays in bounds" for found in readings]
+    if all(out):
+        return Answer.SAME
+    if all(bounded):
+        return Answer.OPPOSITE
+    return Answer.IN_PART if out[0] and bounded[-1] else Answer.UNDECIDED
+
+
+def decide_c3(grown: pd.DataFrame) -> tuple[Answer, dict[str, Estimate]]:
+    """C3 for 34 layers: the answer, and its gaps at the start by normalisation.
+
+    A gap is the size of the residual net's decades less that of the plain one's, claimed lower both
+    with batch normalisation and without.
+    """
     gaps = {}
     for normalisation in ("batch", "none"):
         net = {"depth": 34, "normalisation": normalisation}
@@ -88,24 +80,25 @@ def decide_c3(grown: pd.DataFrame) -> tuple[str, dict[str, Estimate]]:
             decades(grown, 0, family=family, **net).abs() for family in ("residual", "plain")
         )
         gaps[normalisation] = paired_difference(residual, plain)
-    return verdict_c3(gaps), gaps
+    return combine(read(gap, "lower") for gap in gaps.values()), gaps
 
 
 def reading(decades: Estimate) -> str:
     """What the gradient does on its way from the last layer to the first, by a rule.
 
-    ``vanishes`` if it shrinks to less than a tenth in the whole interval, ``explodes`` if it grows
-    to more than ten times, ``stays in bounds`` if neither end of the interval reaches that far,
-    else ``not decided``, as with fewer than ``FEWEST_SEEDS``. ``decades`` is the log₁₀ of the
-    ratio, over draws or seeds.
+    ``vanishes`` if it shrinks to less than a tenth in the whole interval, or, of fewer than six
+    values, with each; ``explodes`` if it grows to more than ten times; ``stays in bounds`` if
+    neither end reaches that far; else ``not decided``, as with fewer than ``FEWEST_SEEDS``.
+    ``decades`` is the log₁₀ of the ratio, over draws or seeds.
     """
+    low, high = decades.reach
     if decades.n < FEWEST_SEEDS:
         return "not decided"
-    if decades.high < -1:
+    if high < -1:
         return "vanishes"
-    if decades.low > 1:
+    if low > 1:
         return "explodes"
-    return "stays in bounds" if decades.low >= -1 and decades.high <= 1 else "not decided"
+    return "stays in bounds" if low >= -1 and high <= 1 else "not decided"
 
 
 def fits_the_post(decades: Estimate, law: str) -> bool:
@@ -116,16 +109,29 @@ def fits_the_post(decades: Estimate, law: str) -> bool:
     return reading(decades) in ("vanishes", "explodes") and law == "l"
 
 
+def distinct_nets(growth: pd.DataFrame) -> pd.DataFrame:
+    """Nets of the table ``growth`` that differ: with normalisation the variance has no effect."""
+    return growth[~(growth.normalised & (growth.initialisation == "lecun"))]
+
+
 def with_readings(growth: pd.DataFrame) -> pd.DataFrame:
     """The table ``growth`` of ``multiplication`` with what the rules say of each net.
 
-    Columns ``reading`` and ``fits``, see :func:`reading` and :func:`fits_the_post`.
+    Columns ``reading`` and ``fits``, see :func:`reading` and :func:`fits_the_post`. Intervals are
+    Student's, from the moments: the measurement has those of a bootstrap, which are too narrow.
     """
-    fields = ("n", "mean", "deviation", "low", "high")
-    estimates = [
-        Estimate(*(net[f"decades_{name}"] for name in fields)) for _, net in growth.iterrows()
-    ]
+    found = {}
+    for quantity in ("factor", "decades"):
+        moments = growth[[f"{quantity}_{name}" for name in ("n", "mean", "deviation")]]
+        found[quantity] = [from_moments(*net) for net in moments.itertuples(index=False)]
+    decades = found["decades"]
+    intervals = {
+        f"{quantity}_{end}": [getattr(value, end) for value in values]
+        for quantity, values in found.items()
+        for end in ("low", "high")
+    }
     return growth.assign(
-        reading=[reading(decades) for decades in estimates],
-        fits=[fits_the_post(*pair) for pair in zip(estimates, growth.law, strict=True)],
+        **intervals,
+        reading=[reading(value) for value in decades],
+        fits=[fits_the_post(*pair) for pair in zip(decades, growth.law, strict=True)],
     )

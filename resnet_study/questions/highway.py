@@ -6,6 +6,7 @@ import pandas as pd
 
 from resnet_study.models.options import Gates
 from resnet_study.questions.effects import _pair, gap, select, sign
+from resnet_study.questions.verdicts import Answer, combine, read
 from resnet_study.statistics import Estimate
 
 # With one gate, the published one, as `make reproduce` trains it.
@@ -46,7 +47,7 @@ def with_gates(table: pd.DataFrame, gates: Gates) -> pd.DataFrame:
 def at_best_rates(runs: pd.DataFrame, gates: Gates) -> pd.DataFrame:
     """Rows of each network at its best rate (:func:`at_best_rate`), Highway nets with ``gates``.
 
-    As in :func:`highway_verdict`, whole widths and all data.
+    As in :func:`highway_answer`, whole widths and all data.
     """
     whole = runs[(runs.fraction == 1) & runs.match.isna() & (runs.start == "drawn")]
     networks = with_gates(whole, gates).groupby(["depth", "family"])
@@ -83,28 +84,20 @@ def highway_gaps(runs: pd.DataFrame, rate: float, metric: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def overall(verdicts: Iterable[str]) -> str:
-    """The verdict that all share; ``mixed`` if two contradict each other; else ``not decided``."""
-    found = set(verdicts)
-    if len(found) == 1:
-        return found.pop()
-    return "mixed" if {"supported", "refuted"} <= found else "not decided"
-
-
-def highway_verdict(
+def highway_answer(
     runs: pd.DataFrame, gates: Gates, metric: str, claimed: str, depths: Iterable[int] = (18, 34)
-) -> tuple[str, dict[int, Estimate]]:
-    """The rule of C7 and C8: the verdict, and the gap it rests on at each depth.
+) -> tuple[Answer, dict[int, Estimate]]:
+    """What both depths together say of C7 or C8, and the gap at each.
 
     Each family is taken at its best rate (see :func:`at_best_rate`) of those trained, with whole
-    widths and all of the data, and the Highway net with ``gates``. At each depth the sign of the
-    gap supports the claim, refutes it, or is not decided; :func:`overall` makes one of them.
+    widths and all of the data, and the Highway net with ``gates``. The best rate is chosen on the
+    runs that are then compared, and nets of whole widths differ in size: this explores, and the
+    registered trainings decide.
 
     - **C8**, ResNets outperform Highway nets: validation error, claimed ``higher``.
     - **C7** has two parts. That the Highway net's functions contain the ResNet's is proved by
       ``containment.contain`` and its test, and no record can decide it. That it therefore "should
-      be at least as good" is a claim about what training finds: training error, claimed
-      ``lower``. Equality would be "not decided", which is as much as seeds can say of it.
+      be at least as good" is a claim about what training finds: training error, claimed ``lower``.
     """
     gaps = {}
     for depth in depths:
@@ -112,9 +105,4 @@ def highway_verdict(
         highway = at_best_rate(select(runs, "highway", depth, **whole, **gate_labels(gates)))
         residual = at_best_rate(select(runs, "residual", depth, **whole))
         gaps[depth] = gap(highway, residual, metric)
-    signs = [sign(measured) for measured in gaps.values()]
-    verdicts = [
-        "not decided" if found == "undecided" else "supported" if found == claimed else "refuted"
-        for found in signs
-    ]
-    return overall(verdicts), gaps
+    return combine(read(measured, claimed) for measured in gaps.values()), gaps

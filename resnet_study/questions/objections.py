@@ -16,6 +16,7 @@ import pandas as pd
 from resnet_study.questions.depth import errors, fails, trains
 from resnet_study.questions.effects import FEWEST_SEEDS, FIG2_EFFECTS, Effect, select, sign
 from resnet_study.questions.experiments import OBJECTIONS, Arm
+from resnet_study.questions.words import NOT_RECORDED
 from resnet_study.statistics import Estimate, estimate
 from resnet_study.training.recipes import Recipe
 
@@ -82,7 +83,7 @@ class Remainder:
           effect may be gone. ``not recorded yet``: from fewer.
         """
         if self.gap.n < FEWEST_SEEDS:
-            return "not recorded yet"
+            return NOT_RECORDED
         found, change = sign(self.gap), sign(self.change)
         if found == "undecided":
             return "both fail" if self.both_fail else "not decided"
@@ -122,8 +123,8 @@ def summary(found: dict[str, Remainder]) -> str:
     - ``not recorded yet``: while one is missing.
     """
     readings = [one.reading for name, one in found.items() if name != RECIPE]
-    if "not recorded yet" in readings:
-        return "not recorded yet"
+    if NOT_RECORDED in readings:
+        return NOT_RECORDED
     remains = [reading.startswith("remains") for reading in readings if reading != "both fail"]
     if all(remains):
         return "remains"
@@ -143,17 +144,17 @@ def starts(runs: pd.DataFrame, recipe: Recipe, depth: int) -> dict[str, Estimate
 def shortcut_alone(runs: pd.DataFrame, depth: int = 34) -> str:
     """C3, that identity shortcuts solve it: whether they do by themselves, without normalisation.
 
-    - ``supported``: the residual net trains without any (every seed below ``FAILURE``).
-    - ``supported where branches start at 0``: not so, but it does with SkipInit, a learnt factor
-      on each branch.
-    - ``refuted``: it trains with neither. ``not decided``: too few seeds.
+    In words: it does so (every seed below ``FAILURE``) without any; not so, but with SkipInit, a
+    learnt factor on each branch; with neither; or there are too few seeds to say.
     """
     bare, skip = (
         trains(select(runs, "residual", depth, normalisation=name))
         for name in ("none", "skip-init")
     )
     if bare:
-        return "supported"
+        return "ResNet-34 trains without normalisation"
     if skip:
-        return "supported where branches start at 0"
-    return "refuted" if (bare, skip) == (False, False) else "not decided"
+        return "ResNet-34 trains without normalisation if its branches start at 0"
+    if (bare, skip) == (False, False):
+        return "ResNet-34 does not train without normalisation"
+    return "too few seeds to say"

@@ -21,6 +21,7 @@ METRICS = {
 }
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 NOT_RECORDED = "not recorded yet"
+POINTS = "points [95 % interval] or (range)"  # what :func:`mean_and_interval` writes
 
 
 def mean_and_deviation(value: Estimate) -> str:
@@ -37,15 +38,20 @@ def signed(value: float) -> str:
 
 
 def mean_and_interval(value: Estimate) -> str:
-    """``+1.11 [+0.79, +1.35]``, a difference with its 95 % interval, if it has one."""
+    """``+1.11 [+0.79, +1.35]``, a difference with its 95 % interval.
+
+    Of fewer than six seeds, whose interval decides nothing, the range: ``+1.11 (+0.79 to +1.35)``.
+    """
     if value.n < 2:
-        return f"{signed(value.mean)} [–]" if value.n else "–"
-    return f"{signed(value.mean)} [{signed(value.low)}, {signed(value.high)}]"
+        return f"{signed(value.mean)}" if value.n else "–"
+    low, high = map(signed, value.reach)
+    around = f"[{low}, {high}]" if value.decides else f"({low} to {high})"
+    return f"{signed(value.mean)} {around}"
 
 
 def with_n(value: Estimate) -> str:
-    """``+1.11 [+0.79, +1.35] (5)``: the same with the number of seeds."""
-    return f"{mean_and_interval(value)} ({value.n})"
+    """``+1.11 [+0.79, +1.35], n = 6``: the same with the number of seeds."""
+    return f"{mean_and_interval(value)}, n = {value.n}"
 
 
 def mean_and_range(values: pd.Series, digits: int = 2) -> str:
