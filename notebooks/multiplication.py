@@ -30,7 +30,7 @@ from resnet_study.pipeline.multiplication import KNOBS
 from resnet_study.pipeline.parameters import check_parameters
 from resnet_study.pipeline.records import read_record
 from resnet_study.questions import words
-from resnet_study.questions.gradients import with_readings
+from resnet_study.questions.gradients import distinct_nets, with_readings
 
 style.use_style()
 
