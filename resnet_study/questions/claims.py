@@ -1,114 +1,195 @@
-"""The nine claims of the post, and what the records say of each: the verdicts of the book.
+"""The nine claims of the post: what others found, what we measured, and what ours says of them.
 
-A claim is examined at each scale, or under each condition, that has records. The rules that decide
-are those of :mod:`resnet_study.questions.effects`, :mod:`resnet_study.pipeline.anatomy` and
-:mod:`resnet_study.pipeline.multiplication`; here they are brought together, and nothing is decided
-twice.
+A claim has four cells: the claim as it is stated; the literature's grade, from published trainings;
+our findings, one a scale; and whether each of those bears on the claim, by a checklist. The rules
+that read the records are those of the chapters and of :mod:`resnet_study.questions.registered`;
+here they are brought together. The word on the front page follows from grade and bearing.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from math import ceil
+from math import nan
 from pathlib import Path
 
 import pandas as pd
 
 from resnet_study import paths
+from resnet_study.errors import InputError
 from resnet_study.pipeline.frames import load_runs
 from resnet_study.pipeline.measurements import MEASUREMENTS
+from resnet_study.pipeline.records import read_record
 from resnet_study.questions import depth as depth_questions
-from resnet_study.questions import gradients
+from resnet_study.questions import gradients, registered
 from resnet_study.questions.data_size import data_size
-from resnet_study.questions.effects import FEWEST_SEEDS, FIG2_EFFECTS, select, sign, verdict
-from resnet_study.questions.experiments import EXPERIMENTS, USUAL_GATES, Experiment
-from resnet_study.questions.highway import highway_verdict, overall
-from resnet_study.questions.scales import DEPTHS, SCALES
-from resnet_study.questions.words import NOT_RECORDED, mean_and_interval
+from resnet_study.questions.effects import FIG2_EFFECTS, select
+from resnet_study.questions.experiments import EXPERIMENTS, USUAL_GATES
+from resnet_study.questions.highway import highway_answer
+from resnet_study.questions.literature import Grade, graded, load_literature
+from resnet_study.questions.paper import load_paper_curves
+from resnet_study.questions.scales import BRACKETED, DEPTHS, EXPLORED, REGISTERED
+from resnet_study.questions.verdicts import (
+    Answer,
+    Bearing,
+    Check,
+    Verdict,
+    bearing,
+    combine,
+    read,
+    verdict,
+)
+from resnet_study.questions.words import mean_and_interval
 from resnet_study.statistics import Estimate, paired_difference
 from resnet_study.training.recipes import get_recipe
 
-MEASURE = "resnet-study measure"
-MOST_SEEDS = 30  # more than anybody will train for one sign
+GRID = 5_000  # iterations between two points of the paper's curves, as digitised
+CAPACITY = 0.75  # of the validation error is training error, at least: the pilots' gate
+SAME_SIZE = 0.02  # parameters may differ by that share
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one scale, or one condition, says of a claim.
+    """What one scale says of a claim.
 
-    ``effects`` are the numbers that the verdict rests on, by what they are, and ``files`` the
-    records that they were computed from; ``command`` would train or measure what the verdict
-    lacks, and is empty if it lacks nothing.
+    ``checks`` are those that the claim asks for, and whether they are met; ``effects`` the numbers
+    by what they are, ``p`` that of the first after correction; ``files`` the records behind them;
+    ``command`` trains or measures what is missing, empty if nothing is.
     """
 
     where: str
-    verdict: str
+    answer: Answer
+    checks: dict[Check, bool]
     effects: dict[str, Estimate] = field(default_factory=dict)
+    p: float = nan
     command: str = ""
     files: tuple[Path, ...] = ()
+
+    @property
+    def bearing(self) -> Bearing:
+        """Whether the finding speaks about the claim as it was made."""
+        return bearing(self.checks)
+
+    @property
+    def failed(self) -> list[Check]:
+        """The checks that are not met."""
+        return [check for check, met in self.checks.items() if not met]
+
+
+Examine = Callable[[Path, Path], list[Finding]]  # of folders of records and of measurements
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of the post, the rule that decides it, and the chapter that tests it."""
+    """A claim of the post, what is measured of it, and the chapter that tells of it.
+
+    Raises:
+        InputError: without a primary measure.
+    """
 
     number: str
     text: str
-    rule: str
+    about: str  # object and kind of the claim
+    primary: str  # the one measure that it is read from, named beforehand
     chapter: str  # name of its notebook
-    examine: Callable[[Path, Path], list[Finding]]  # of folders of records and of measurements
+    examine: Examine
+
+    def __post_init__(self):
+        if not self.primary:
+            raise InputError(f"{self.number} has no primary measure; accepted: one, in words")
 
 
-def conclude(findings: Iterable[Finding]) -> str:
-    """One verdict of all findings; those that decide nothing have no say.
+@dataclass(frozen=True)
+class Examined:
+    """A claim with its findings and the literature's grade of it."""
 
-    ``supported`` or ``refuted`` if every finding that decides says so, ``supported under
-    conditions`` if some support the claim, or support it in part, and others do not, else
-    ``not decided``.
+    claim: Claim
+    grade: Grade
+    findings: list[Finding]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The word of the front page."""
+        return verdict(self.grade, ((found.bearing, found.answer) for found in self.findings))
+
+    def at(self, where: str) -> Finding:
+        """The finding at a place, a value of ``scales.REGISTERED`` or the like."""
+        return next(found for found in self.findings if found.where == where)
+
+
+def _checks(runs: pd.DataFrame, recipe: str, sizes: bool) -> dict[Check, bool]:
+    """What trainings of a recipe meet of the checks for claims about errors, from their records.
+
+    The claims' own object is ImageNet. Long enough is beyond the last grid point at which the
+    paper's curves are not drawn yet. What limits a net is read on all of the data, net by net.
+    ``sizes``: whether families of equal depth must be equally large.
     """
-    found = {finding.verdict for finding in findings} - {"not decided", NOT_RECORDED}
-    if not found:
-        return "not decided"
-    return found.pop() if found in ({"supported"}, {"refuted"}) else "supported under conditions"
+    whole = runs[runs.fraction == 1]
+    longest = max((_iterations(path) for path in whole.path), default=0)
+    errors = ["clean_training_error", "validation_error"]
+    means = whole.astype(dict.fromkeys(errors, float)).groupby(["family", "depth"])[errors].mean()
+    found = {
+        Check.OBJECT: recipe == "imagenet",
+        Check.LENGTH: longest > load_paper_curves().iteration.min() - GRID,
+        Check.REGIME: bool(
+            (means.clean_training_error >= CAPACITY * means.validation_error).all()
+        ),
+        Check.BRACKETED: recipe in BRACKETED,
+    }
+    if sizes:
+        spread = runs[runs.family != "plain"].groupby("depth").parameters.agg(["min", "max"])
+        found[Check.SIZES] = bool((spread["max"] <= (1 + SAME_SIZE) * spread["min"]).all())
+    return found
 
 
-def seeds_wanted(effects: Iterable[Estimate]) -> int | None:
-    """Seeds at which the least clear of ``effects`` would leave out zero, if all stays as it is.
-
-    By the normal approximation, two standard errors from zero; None if that takes more than
-    ``MOST_SEEDS``, or no spread is known.
-    """
-    wanted = FEWEST_SEEDS
-    for effect in effects:
-        if effect.n < 2 or effect.mean == 0:
-            return None
-        wanted = max(wanted, ceil((2 * effect.deviation / effect.mean) ** 2))
-    return wanted if wanted <= MOST_SEEDS else None
+def _iterations(path: str) -> int:
+    return read_record(Path(path), "run")["curve"]["iteration"][-1]
 
 
-def _finding(
-    experiment: Experiment,
-    recipe: str,
+def _registered(number: str, runs_dir: Path) -> list[Finding]:
+    """The registered measure of a claim, at each scale that was registered."""
+    found = []
+    for recipe, where in REGISTERED.items():
+        reading = registered.readings(recipe, runs_dir).get(number)
+        if reading is None:
+            continue
+        missing = registered.missing(recipe, runs_dir)
+        checks = {Check.OBJECT: False}
+        if reading.files:
+            runs = load_runs(reading.files)
+            checks = _checks(runs, recipe, sizes=number in ("C7", "C8", "C9"))
+        if number == "C2":  # of a cause in nets that fail, wherever they do
+            checks = {Check.OBJECT: False}
+        effects = {_named(reading.measure): reading.effect} if reading.effect.n else {}
+        command = "" if registered.has_p(reading) else "; ".join(missing)
+        found.append(
+            Finding(where, reading.answer, checks, effects, reading.adjusted, command, reading.files)
+        )
+    return found
+
+
+def _named(measure: registered.Measure) -> str:
+    metric = {registered.CLEAN: "training error", registered.VALIDATION: "validation error"}
+    return f"{measure.text}, {metric[measure.metric]}"
+
+
+def _explored(
+    experiment: str,
     runs_dir: Path,
-    decide: Callable[[pd.DataFrame], tuple[str, dict[str, Estimate]]],
-    where: str | None = None,
-) -> Finding:
-    """The finding of an experiment with one recipe, by ``decide``, a function of its runs."""
-    where = where or SCALES[recipe]
-    command = f"resnet-study run --experiment {experiment.name} --recipe {recipe}"
-    planned = experiment.runs(recipe)
-    recorded = experiment.recorded(runs_dir, recipe)
-    if not recorded:
-        return Finding(where, NOT_RECORDED, {}, command)
-    found, effects = decide(load_runs(recorded))
-    files = tuple(recorded)
-    if len(recorded) < len(planned):
-        return Finding(where, found, effects, command, files)
-    if found != "not decided":
-        return Finding(where, found, effects, "", files)
-    last = max(run.seed for run in planned)
-    wanted = seeds_wanted(gap for gap in effects.values() if sign(gap) == "undecided")
-    more = f" --seeds {last + 1}-{wanted - 1}" if wanted and wanted > last + 1 else ""
-    return Finding(where, found, effects, command + more if more else "", files)
+    decide: Callable[[pd.DataFrame, str], tuple[Answer, dict[str, Estimate]]],
+    sizes: bool = False,
+) -> list[Finding]:
+    """What trainings that were not registered say, at each scale that has records."""
+    found = []
+    for recipe, where in EXPLORED.items():
+        recorded = EXPERIMENTS[experiment].recorded(runs_dir, recipe)
+        if not recorded:
+            continue
+        runs = load_runs(recorded)
+        answer, effects = decide(runs, recipe)
+        effects = {name: effect for name, effect in effects.items() if effect.n}
+        if effects:
+            checks = _checks(runs, recipe, sizes)
+            found.append(Finding(where, answer, checks, effects, files=tuple(recorded)))
+    return found
 
 
 def _depths(runs_dir: Path, _: Path) -> list[Finding]:
@@ -117,147 +198,163 @@ def _depths(runs_dir: Path, _: Path) -> list[Finding]:
     findings = []
     for (name, recipe), data in DEPTHS.items():
         planned = EXPERIMENTS[name].runs(recipe)
+        recorded = EXPERIMENTS[name].recorded(runs_dir, recipe)
+        runs = load_runs(recorded) if recorded else None
         for depth in sorted({run.depth for run in planned if run.family == "plain"}):
             if depth < depth_questions.DEEP:
                 continue
-
-            def decide(runs, depth=depth):
-                plain = depth_questions.errors(select(runs, "plain", depth))
-                effects = {}
-                for start, title in starts.items():
-                    nets = select(runs, "residual", depth, normalisation=start)
-                    effect = paired_difference(depth_questions.errors(nets), plain)
-                    if effect.n:
-                        effects[f"training error, ResNet − plain, {title}"] = effect
-                return depth_questions.verdict_at(runs, depth), effects
-
             where = f"{data}, {depth:,} layers"
-            findings.append(_finding(EXPERIMENTS[name], recipe, runs_dir, decide, where))
+            checks = {Check.OBJECT: True}
+            if runs is None:
+                command = f"resnet-study run --experiment {name} --recipe {recipe}"
+                findings.append(Finding(where, Answer.NOT_RECORDED, checks, command=command))
+                continue
+            plain = depth_questions.errors(select(runs, "plain", depth))
+            effects = {}
+            for start, title in starts.items():
+                nets = select(runs, "residual", depth, normalisation=start)
+                effect = paired_difference(depth_questions.errors(nets), plain)
+                if effect.n:
+                    effects[f"ResNet − plain, {title}, training error"] = effect
+            answer = depth_questions.answer_at(runs, depth)
+            findings.append(Finding(where, answer, checks, effects, files=tuple(recorded)))
     return findings
 
 
-def _fig2(number: str) -> Callable[[Path, Path], list[Finding]]:
-    """C4, C5 or C6 at each scale: what training and validation error share."""
+def _fig2(number: str) -> Examine:
+    """C4 or C5: the registered measure, and what was explored before."""
     chosen = [effect for effect in FIG2_EFFECTS if effect.claim == number]
 
-    def decide(runs: pd.DataFrame) -> tuple[str, dict[str, Estimate]]:
-        effects = {effect: effect.estimate(runs) for effect in chosen}
-        found = overall(verdict(effect, measured) for effect, measured in effects.items())
-        if number == "C6" and runs.groupby("depth").parameters.nunique().max() > 1:
-            found = "refuted"
-        return found, {_metric(effect.metric): measured for effect, measured in effects.items()}
+    def decide(runs: pd.DataFrame, _: str) -> tuple[Answer, dict[str, Estimate]]:
+        found = {effect: effect.estimate(runs) for effect in chosen}
+        answer = combine(read(measured, effect.claimed) for effect, measured in found.items())
+        return answer, {effect.metric.replace("_", " "): value for effect, value in found.items()}
 
     return lambda runs_dir, _: [
-        _finding(EXPERIMENTS["fig2"], recipe, runs_dir, decide) for recipe in SCALES
+        *_registered(number, runs_dir),
+        *_explored("fig2", runs_dir, decide),
     ]
 
 
-def _metric(column: str) -> str:
-    return column.replace("_", " ")
+def _sizes(runs_dir: Path, _: Path) -> list[Finding]:
+    """C6: C4 and C5 together, of nets that are counted to be equally large."""
+    findings = []
+    for fourth, fifth in zip(
+        _registered("C4", runs_dir), _registered("C5", runs_dir), strict=True
+    ):
+        files = tuple(sorted({*fourth.files, *fifth.files}))
+        answer = combine([fourth.answer, fifth.answer])
+        if files and load_runs(files).groupby("depth").parameters.nunique().max() > 1:
+            answer = Answer.OPPOSITE
+        checks = fourth.checks | {check: met and fourth.checks[check] for check, met in fifth.checks.items()}
+        effects = fourth.effects | fifth.effects
+        findings.append(
+            Finding(fourth.where, answer, checks, effects, command=fifth.command, files=files)
+        )
+    return findings
 
 
-def _highway(metric: str, claimed: str) -> Callable[[Path, Path], list[Finding]]:
-    """C7 or C8 at each scale; see :func:`resnet_study.questions.highway.highway_verdict`."""
+def _highway(number: str, metric: str, claimed: str) -> Examine:
+    """C7 or C8; see :func:`resnet_study.questions.highway.highway_answer`."""
 
-    def decide(runs: pd.DataFrame) -> tuple[str, dict[str, Estimate]]:
-        found, gaps = highway_verdict(runs, USUAL_GATES, metric, claimed)
-        return found, {f"{_metric(metric)}, {depth} layers": gap for depth, gap in gaps.items()}
+    def decide(runs: pd.DataFrame, _: str) -> tuple[Answer, dict[str, Estimate]]:
+        answer, gaps = highway_answer(runs, USUAL_GATES, metric, claimed)
+        name = metric.replace("_", " ")
+        return answer, {f"{name}, {depth} layers": gap for depth, gap in gaps.items() if gap.n}
 
     return lambda runs_dir, _: [
-        _finding(EXPERIMENTS["highway"], recipe, runs_dir, decide) for recipe in SCALES
+        *_registered(number, runs_dir),
+        *_explored("highway", runs_dir, decide, sizes=True),
     ]
-
-
-def _signed(number: float) -> str:
-    return f"{number:g}".replace("-", "−")
 
 
 def _data_size(runs_dir: Path, _: Path) -> list[Finding]:
-    """C9 at each scale: what all gates of the experiment share."""
-    experiment = EXPERIMENTS["data-size"]
-    findings = []
-    for recipe in SCALES:
-        planned = experiment.runs(recipe)
+    """C9: a 2×2 of nets and data, and what was explored over four sizes."""
+
+    def decide(runs: pd.DataFrame, recipe: str) -> tuple[Answer, dict[str, Estimate]]:
+        planned = EXPERIMENTS["data-size"].runs(recipe)
         gates = dict.fromkeys(run.gates for run in planned if run.gates)
-        fractions = {run.recipe.fraction for run in planned}
-        rate = get_recipe(recipe).rate
+        sizes = [data_size(runs, gate, get_recipe(recipe).rate) for gate in gates]
+        slopes = {
+            f"bias {size.gates.bias:g}: validation gap a decade".replace("-", "−"): (
+                size.validation_slope
+            )
+            for size in sizes
+        }
+        return combine(size.answer for size in sizes), slopes
 
-        def decide(runs, gates=gates, fractions=fractions, rate=rate):
-            sizes = [data_size(runs, gate, rate) for gate in gates]
-            if not all(size.covers(fractions) for size in sizes):
-                return NOT_RECORDED, {}
-            slopes = {
-                f"bias {_signed(size.gates.bias)}: validation gap a decade": size.validation_slope
-                for size in sizes
-            }
-            return overall(size.verdict for size in sizes), slopes
-
-        findings.append(_finding(experiment, recipe, runs_dir, decide))
-    return findings
+    return [*_registered("C9", runs_dir), *_explored("data-size", runs_dir, decide, sizes=True)]
 
 
-def _watched(
-    where: str, folder: Path, decide: Callable[[pd.DataFrame], tuple[str, dict[str, Estimate]]]
-) -> Finding:
-    """The finding of all nets that were watched, by ``decide``, a function of their growth."""
-    steps = [step for name, step in MEASUREMENTS.items() if name.startswith("anatomy-")]
-    if any(step.state(folder) != "recorded" for step in steps):
-        return Finding(where, NOT_RECORDED, {}, MEASURE)
-    found = [(step.settings, step.tables(folder)) for step in steps]
-    files = tuple(step.path(folder) for step in steps)
-    return Finding(where, *decide(gradients.load(found, "growth")), files=files)
-
-
-def _gradients(_: Path, folder: Path) -> list[Finding]:
-    """C2: in untrained fully connected nets, and in plain-34 while it trains."""
+def _cause(runs_dir: Path, folder: Path) -> list[Finding]:
+    """C2: an intervention on plain-34; untrained nets; and plain-34 watched while it trains."""
 
     def decide(grown):
-        found, moments = gradients.decide_c2(grown)
+        answer, moments = gradients.decide_c2(grown)
         ends = {"at the start": min(moments), "at the end": max(moments)}
-        return found, {f"decades {name}": moments[moment] for name, moment in ends.items()}
+        return answer, {f"decades {name}": moments[moment] for name, moment in ends.items()}
 
-    return [_multiplied(folder), _watched("plain-34 on digits", folder, decide)]
+    return [
+        *(found for found in _registered("C2", runs_dir)),
+        _multiplied(folder),
+        _watched("plain-34 on digits, watched", folder, decide),
+    ]
 
 
 def _multiplied(folder: Path) -> Finding:
-    """What the deepest of the untrained fully connected nets say of C2."""
+    """What the deepest of the untrained fully connected nets say of the mechanism of C2."""
     step, where = MEASUREMENTS["multiplication"], "untrained fully connected nets"
+    checks = {Check.OBJECT: False}
     if step.state(folder) != "recorded":
-        return Finding(where, NOT_RECORDED, {}, MEASURE)
+        return Finding(where, Answer.NOT_RECORDED, checks, command=_measure(step.name))
     growth = gradients.with_readings(step.tables(folder)["growth"])
-    fits = growth[growth.depth == growth.depth.max()].fits
-    verdicts = {"supported" if fit else "refuted" for fit in fits}
-    found = verdicts.pop() if len(verdicts) == 1 else "mixed"
-    where = f"{where}, of which {fits.sum()} of {len(fits)} kinds do so"
-    return Finding(where, found, files=(step.path(folder),))
+    nets = gradients.distinct_nets(growth[growth.depth == growth.depth.max()])
+    answers = {True: Answer.SAME, False: Answer.OPPOSITE}
+    answer = combine(answers[bool(fits)] for fits in nets.fits)
+    return Finding(where, answer, checks, files=(step.path(folder),))
 
 
-def _shortcuts(_: Path, folder: Path) -> list[Finding]:
-    """C3: imbalance of gradients at the start, with shortcuts less without."""
+def _watched(
+    where: str, folder: Path, decide: Callable[[pd.DataFrame], tuple[Answer, dict[str, Estimate]]]
+) -> Finding:
+    """The finding of all nets that were watched, by ``decide``, a function of their growth."""
+    steps = [step for name, step in MEASUREMENTS.items() if name.startswith("anatomy-")]
+    checks = {Check.OBJECT: False}
+    if any(step.state(folder) != "recorded" for step in steps):
+        return Finding(where, Answer.NOT_RECORDED, checks, command="resnet-study measure")
+    found = [(step.settings, step.tables(folder)) for step in steps]
+    answer, effects = decide(gradients.load(found, "growth"))
+    files = tuple(step.path(folder) for step in steps)
+    return Finding(where, answer, checks, effects, files=files)
+
+
+def _balance(_: Path, folder: Path) -> list[Finding]:
+    """C3: nets that are drawn and not trained, as registered; and nets of digits at the start."""
+    step, where = MEASUREMENTS["balance"], "34 layers, drawn and not trained"
+    checks = {Check.OBJECT: False}
+    if step.state(folder) != "recorded":
+        drawn = Finding(where, Answer.NOT_RECORDED, checks, command=_measure(step.name))
+    else:
+        answer, gaps, p = gradients.judge_balance(step.tables(folder)["balance"])
+        drawn = Finding(where, answer, checks, gaps, p, files=(step.path(folder),))
 
     def decide(grown):
-        found, gaps = gradients.decide_c3(grown)
-        names = {"batch": "decades with BN", "none": "decades without BN"}
-        return found, {names[normalisation]: gap for normalisation, gap in gaps.items()}
+        answer, gaps = gradients.decide_c3(grown)
+        return answer, {gradients.WITH[name]: gap for name, gap in gaps.items()}
 
-    return [_watched("34 layers on digits", folder, decide)]
+    return [drawn, _watched("34 layers on digits, at the start", folder, decide)]
 
 
-DECIDED = (
-    "An effect is decided if there are three seeds or more and its 95 % bootstrap interval, "
-    "paired by seed, leaves out zero."
-)
-PAIR = f"Supported or refuted if training and validation error both say so. {DECIDED}"
+def _measure(name: str) -> str:
+    return f"resnet-study measure {name}"
+
 
 CLAIMS = (
     Claim(
         "C1",
         "Residual learning makes networks of hundreds, even thousands of layers trainable.",
-        "At a depth of a hundred layers or more: supported if every seed of the residual net ends "
-        f"below {depth_questions.FAILURE:.0f} % training error and no seed of the plain net "
-        "of that depth does, three seeds or more; supported with zero-γ if the residual net does "
-        "so only when its branches start at 0; refuted if the plain net trains too, or the residual net "
-        "does not; mixed if seeds disagree. A run that diverged counts as 100 %.",
+        "Existence: residual nets of a hundred layers and more, and plain ones that fail.",
+        "Training error of the last epoch below 20 %, seed by seed.",
         "depth",
         _depths,
     ),
@@ -265,71 +362,69 @@ CLAIMS = (
         "C2",
         "Depth fails because gradients vanish or explode: repeated multiplication by factors "
         "below or above 1, with sigmoid activations for instance.",
-        "In untrained fully connected nets: how many kinds vanish or explode, beyond ten times, "
-        "by a constant factor a layer. In plain-34 with batch normalisation, while it trains: "
-        "supported if its gradient is out of those bounds at every moment, supported at the start "
-        "alone if it is out of them first and within at the end, refuted if it stays within.",
+        "A cause: that deep plain nets fail for their gradients.",
+        "Plain-34 with clipped gradients − plain-34, training error on clean images, lower.",
         "gradients",
-        _gradients,
+        _cause,
     ),
     Claim(
         "C3",
         "Identity shortcuts solve that problem.",
-        "At the start, with 34 layers: supported if the gradient is less out of balance (|log₁₀| "
-        "of its ratio, stem to last block) with shortcuts than without, with batch normalisation "
-        f"and without it. {DECIDED}",
+        "A cure: that with shortcuts gradients neither vanish nor explode.",
+        "Imbalance of gradients, |log₁₀| from first block to last, ResNet-34 − plain-34, lower with "
+        "batch normalisation and without.",
         "gradients",
-        _shortcuts,
+        _balance,
     ),
     Claim(
         "C4",
         "On ImageNet the 34-layer plain network is worse than the 18-layer one, in training and "
         "in validation error (Fig. 2, left).",
-        f"plain-34 − plain-18 is higher. {PAIR}",
+        "A comparison: ImageNet, converged nets, the paper's recipe.",
+        "plain-34 − plain-18, training error on clean images, higher.",
         "fig2",
         _fig2("C4"),
     ),
     Claim(
         "C5",
         "The 34-layer ResNet is better than the 18-layer one (Fig. 2, right).",
-        f"ResNet-34 − ResNet-18 is lower. {PAIR}",
+        "A comparison: ImageNet, converged nets, the paper's recipe.",
+        "ResNet-34 − ResNet-18, validation error, lower.",
         "fig2",
         _fig2("C5"),
     ),
     Claim(
         "C6",
         "C4 and C5 hold with no extra parameter against the plain counterpart.",
-        "Nets of one depth have equally many parameters, and, whatever becomes of C5, "
-        "ResNet-34 − plain-34 is lower. "
-        f"{PAIR}",
+        "A count, and C4 and C5 with it.",
+        "Numbers of parameters, counted; else the measures of C4 and C5.",
         "fig2",
-        _fig2("C6"),
+        _sizes,
     ),
     Claim(
         "C7",
         "The solution space of a Highway network contains that of a ResNet, so it should be at "
         "least as good.",
-        "That it contains it is proved. That it is at least as good: supported if the training "
-        "error of the Highway net, 3×3 gates of bias −2, is lower than the ResNet's at 18 and at "
-        f"34 layers, refuted if higher, each at its best rate. {DECIDED}",
+        "A theorem, and a comparison of trained nets that is said to follow from it.",
+        "Highway − ResNet of equal size, mean of 18 and 34 layers, training error on clean images, "
+        "no larger than 1 point.",
         "containment",
-        _highway("training_error", "lower"),
+        _highway("C7", "training_error", "lower"),
     ),
     Claim(
         "C8",
         "ResNets nevertheless outperform Highway networks.",
-        "Supported if the validation error of that Highway net is higher than the ResNet's at 18 "
-        f"and at 34 layers, refuted if lower, each at its best rate. {DECIDED}",
+        "A comparison of trained nets, in general.",
+        "Highway − ResNet of equal size, mean of 18 and 34 layers, validation error, higher.",
         "highway",
-        _highway("validation_error", "higher"),
+        _highway("C8", "validation_error", "higher"),
     ),
     Claim(
         "C9",
         "Possibly because a Highway network needs more data to converge.",
-        "Over 10 to 100 % of the data at equal iterations: supported if the Highway net's training "
-        "error is higher at no size and its validation gap closes as data grow; refuted if its "
-        "training error is higher at every size, or if the gap is below zero at the smallest or "
-        f"opens. {DECIDED}",
+        "A reason for a deficit, where there is one.",
+        "Highway-18 − ResNet-18 on a tenth of the data less the same on all, validation error, "
+        "higher; if there is a deficit on all.",
         "data_size",
         _data_size,
     ),
@@ -338,85 +433,36 @@ CLAIMS = (
 
 def examine(
     runs_dir: Path = paths.RUNS, measurements_dir: Path = paths.MEASUREMENTS
-) -> dict[Claim, list[Finding]]:
-    """Every claim with its findings, from the records in these folders.
+) -> dict[str, Examined]:
+    """Every claim by its number, with its findings, from the records in these folders.
 
     Raises:
         RecordError: if one is damaged.
+        InputError: for a claim on which ``literature.STATEMENTS`` says nothing.
     """
-    return {claim: claim.examine(runs_dir, measurements_dir) for claim in CLAIMS}
+    return {
+        claim.number: Examined(
+            claim, _grade(claim), claim.examine(Path(runs_dir), Path(measurements_dir))
+        )
+        for claim in CLAIMS
+    }
+
+
+def _grade(claim: Claim) -> Grade:
+    """The grade of the literature; each claim has one, if only that nothing is reported."""
+    table = graded(load_literature()).set_index("claim")
+    if claim.number not in table.index:
+        raise InputError(f"{claim.number} has no statement in the literature; accepted: one")
+    return table.grade[claim.number]
 
 
 def in_words(finding: Finding) -> str:
-    """A finding's effects, as ``training error +44.73 [+41.41, +47.68], …; n = 5``."""
+    """A finding's effects, as ``training error +44.73 [+41.41, +47.68], …; n = 6``."""
     effects = [f"{name} {mean_and_interval(gap)}" for name, gap in finding.effects.items()]
     numbers = list(dict.fromkeys(str(gap.n) for gap in finding.effects.values()))
     return f"{', '.join(effects)}; n = {', '.join(numbers)}" if effects else ""
 
 
-def what_decides(finding: Finding) -> str:
-    """What would decide a finding that is not decided, in Markdown; empty for one that is."""
-    if finding.verdict not in ("not decided", NOT_RECORDED):
-        return ""
-    if finding.command:
-        return f"`{finding.command}`"
-    return f"nothing within {MOST_SEEDS} seeds, if means and spreads stay as they are"
-
-
-def files(examined: dict[Claim, list[Finding]]) -> list[Path]:
+def files(examined: Iterable[Examined]) -> list[Path]:
     """All records that the findings were computed from."""
-    return sorted({path for found in examined.values() for one in found for path in one.files})
-
-
-def verdict_table(examined: dict[Claim, list[Finding]]) -> pd.DataFrame:
-    """One row a claim, cells in Markdown, with links to chapters in the folder of notebooks."""
-    rows = []
-    for claim, findings in examined.items():
-        evidence = [
-            f"{finding.where}: {finding.verdict}"
-            + (f" ({in_words(finding)})" if finding.effects else "")
-            for finding in findings
-        ]
-        rows.append(
-            {
-                "": f"[{claim.number}]({claim.chapter}.ipynb)",
-                "Verdict": f"**{conclude(findings)}**",
-                "The post claims": claim.text,
-                "What it rests on": "<br>".join(evidence),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def findings_table(findings: list[Finding]) -> pd.DataFrame:
-    """One row a finding, cells in Markdown."""
-    return pd.DataFrame(
-        [
-            {
-                "Where": finding.where,
-                "Verdict": finding.verdict,
-                "What it rests on": in_words(finding) or "–",
-                "What would decide it": what_decides(finding) or "–",
-            }
-            for finding in findings
-        ]
-    )
-
-
-def short_table(examined: dict[Claim, list[Finding]]) -> pd.DataFrame:
-    """One row a claim, cells in Markdown, without numbers."""
-    rows = []
-    for claim, findings in examined.items():
-        by_verdict: dict[str, list[str]] = {}
-        for finding in findings:
-            by_verdict.setdefault(finding.verdict, []).append(finding.where)
-        scales = [f"{name}: {', '.join(where)}" for name, where in by_verdict.items()]
-        rows.append(
-            {
-                "": claim.number,
-                "Verdict": f"**{conclude(findings)}**",
-                "The post claims": claim.text,
-                "Where": "; ".join(scales),
-            }
-        )
-    return pd.DataFrame(rows)
+    return sorted({path for one in examined for found in one.findings for path in found.files})

@@ -4,11 +4,18 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
+from statsmodels.stats.multitest import multipletests
 
 from resnet_study.pipeline.measurements import MOMENTS
 from resnet_study.questions.effects import FEWEST_SEEDS
 from resnet_study.questions.verdicts import Answer, combine, read
-from resnet_study.statistics import Estimate, estimate, from_moments, paired_difference
+from resnet_study.statistics import (
+    Estimate,
+    estimate,
+    from_moments,
+    p_value,
+    paired_difference,
+)
 
 
 def load(tables: Iterable[tuple[dict, dict[str, pd.DataFrame]]], name: str) -> pd.DataFrame:
@@ -81,6 +88,36 @@ def decide_c3(grown: pd.DataFrame) -> tuple[Answer, dict[str, Estimate]]:
         )
         gaps[normalisation] = paired_difference(residual, plain)
     return combine(read(gap, "lower") for gap in gaps.values()), gaps
+
+
+WITH = {"batch": "decades with BN", "none": "decades without BN"}
+
+
+def judge_balance(balance: pd.DataFrame) -> tuple[Answer, dict[str, Estimate], float]:
+    """C3 in nets that are drawn and not trained, by the registered rule.
+
+    D is the imbalance, |decades|, of the residual net less the plain one's of the same draw, with
+    normalisation and without; two t tests, adjusted by Holm's method. *same sign* if both are below
+    0, *in part* if one is and the other is not.
+
+    Args:
+        balance: the table of :func:`resnet_study.pipeline.balance.measure`.
+
+    Returns:
+        The answer, D by normalisation in words, and the adjusted p of the first.
+    """
+    sizes = balance.assign(size=balance.decades.abs()).pivot(
+        index=["draw"], columns=["normalisation", "family"], values="size"
+    )
+    gaps = {
+        name: paired_difference(sizes[name, "residual"], sizes[name, "plain"]) for name in WITH
+    }
+    adjusted = multipletests([p_value(gap) for gap in gaps.values()], method="holm")[1]
+    answers = [read(gap, "lower", p) for gap, p in zip(gaps.values(), adjusted, strict=True)]
+    found = combine(answers)
+    if answers.count(Answer.SAME) == 1:
+        found = Answer.IN_PART
+    return found, {WITH[name]: gap for name, gap in gaps.items()}, float(adjusted[0])
 
 
 def reading(decades: Estimate) -> str:

@@ -212,6 +212,8 @@ def _none(table: pd.DataFrame) -> pd.DataFrame:
 
 STATEMENTS = (
     Statement("C1", "ResNets of 100 layers and more train", _deep_residual_nets, -1),
+    Statement("C2", "plain nets of Fig. 2 fail because of their gradients", _none, 1),
+    Statement("C3", "shortcuts by themselves keep gradients in balance", _none, 1),
     Statement("C4", "plain-34 has a higher error than plain-18", _plain_pairs, 1),
     Statement("C5", "ResNet-34 has a lower error than ResNet-18", resnet_pairs, -1),
     Statement("C6", "ResNet-34 of plain-34's size has a lower error", _equal_sizes, -1),
