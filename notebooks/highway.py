@@ -200,7 +200,9 @@ sources.figure(highway.errors_by_rate(shown), sources.ends(shown), shown.path)
 
 # %% tags=["hide-input"]
 sources.table(
-    tables.arms(at_best_rates(runs, USUAL_GATES)), "Each network at its best rate, digits", shown.path
+    tables.arms(at_best_rates(runs, USUAL_GATES)),
+    "Each network at its best rate, digits",
+    shown.path,
 )
 
 # %% [markdown]

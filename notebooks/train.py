@@ -40,7 +40,7 @@ gate_relu: Optional[str] = None  # after the mix, or inside of H; after
 gate_layers: Optional[int] = None  # convolutions of a gate: 1, 2; 1
 match: Optional[str] = None  # be as large as a residual net in: parameters, multiply_adds
 start: Optional[str] = None  # of a Highway net: drawn, or contained, as a residual net; drawn
-normalisation: Optional[str] = None  # batch, zero-gamma, small-gamma, skip-init, none; batch
+normalisation: Optional[str] = None  # `resnet-study list` shows all; batch
 shortcut_scale: Optional[float] = None  # of a scaled net; 0.5
 branch_scale: Optional[float] = None  # of a scaled net; 0.5
 epochs: Optional[int] = None  # instead of the recipe's
@@ -49,6 +49,8 @@ batch: Optional[int] = None  # images a step, instead of the recipe's
 rate: Optional[float] = None  # learning rate, instead of the recipe's
 precision: Optional[str] = None  # float32, tensorfloat32 or bfloat16, instead of the recipe's
 patience: Optional[int] = None  # epochs of a plateau, instead of the recipe's drops
+warmup: Optional[int] = None  # steps at a tenth of the rate, instead of the recipe's
+clip: Optional[float] = None  # largest norm of the gradient of a step, instead of the recipe's
 fraction: Optional[float] = None  # of the training images, for as many steps
 own_subset: Optional[bool] = None  # whether each seed draws that fraction anew
 device: str = "auto"  # auto, cpu, cuda, cuda:1, …
@@ -76,7 +78,7 @@ check_parameters()
 style.use_style()
 changes = {"epochs": epochs, "width": width, "batch": batch, "rate": rate}
 changes |= {"fraction": fraction, "own_subset": own_subset}
-changes |= {"precision": precision, "patience": patience}
+changes |= {"precision": precision, "patience": patience, "warmup": warmup, "clip": clip}
 run = make_run(
     get_recipe(recipe, **changes),
     family,

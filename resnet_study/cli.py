@@ -78,7 +78,7 @@ def cli():
 @click.option("--gate-layers", type=int, help="Convolutions of a gate: 1 or 2. [1]")
 @click.option("--match", help="A residual net's parameters or multiply_adds, by narrower stages.")
 @click.option("--start", help="Of a Highway net: contained starts as a residual net. [drawn]")
-@click.option("--normalisation", help="batch, zero-gamma, small-gamma, skip-init, none. [batch]")
+@click.option("--normalisation", help=f"{', '.join(NORMALISATIONS)}. [batch]")
 @click.option("--shortcut-scale", type=float, help="Of a scaled net. [0.5]")
 @click.option("--branch-scale", type=float, help="Of a scaled net. [0.5]")
 @click.option("--epochs", type=int, help="Instead of the recipe's.")
@@ -87,6 +87,8 @@ def cli():
 @click.option("--rate", type=float, help="Learning rate, instead of the recipe's.")
 @click.option("--precision", help="Of convolutions, instead of the recipe's.")
 @click.option("--patience", type=int, help="Epochs of a plateau, instead of the recipe's drops.")
+@click.option("--warmup", type=int, help="Steps at a tenth of the rate, instead of the recipe's.")
+@click.option("--clip", type=float, help="Largest norm of a gradient, instead of the recipe's.")
 @click.option("--fraction", type=float, help="Of the training images, for as many steps. [1]")
 @click.option("--own-subset", is_flag=True, default=None, help="Each seed draws its fraction.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
@@ -101,12 +103,14 @@ def cli():
 @click.option("--overwrite", is_flag=True, help="Train again what is recorded already.")
 def run(
     recipe, experiment, seeds, jobs, epochs, width, batch, rate, fraction, own_subset, precision,
-    patience, device, runs_dir, data_dir, time_budget, checkpoint_seconds, overwrite, **network,
+    patience, warmup, clip, device, runs_dir, data_dir, time_budget, checkpoint_seconds, overwrite,
+    **network,
 ):  # fmt: skip
     """Train one network and record it, or all that is missing of an experiment."""
     changes = {
         "epochs": epochs, "width": width, "batch": batch, "rate": rate, "fraction": fraction,
         "own_subset": own_subset, "precision": precision, "patience": patience,
+        "warmup": warmup, "clip": clip,
     }  # fmt: skip
     require_at_least("checkpoint_seconds", checkpoint_seconds, 0)
     given = {name: value for name, value in network.items() if value is not None}
@@ -210,7 +214,7 @@ def _run_one(chosen: Run, overwrite: bool, *, runs_dir: Path, **options) -> None
 
 
 @cli.command()
-@click.option("--seeds", default="0-2", show_default=True, help="Such as 0-2,7.")
+@click.option("--seeds", default="20-22", show_default=True, help="Such as 20-22,27.")
 @click.option("--jobs", type=int, help="Runs at a time. [one a core]")
 def reproduce(seeds, jobs):
     """Train Fig. 2 and Highway nets on digits afresh, render the book from them, and report."""
@@ -221,7 +225,7 @@ def reproduce(seeds, jobs):
     paths.require_checkout("reproduce")
     if len(parse_seeds(seeds)) < FEWEST_SEEDS:
         raise InputError(
-            f"seeds {seeds!r} decide nothing; accepted: {FEWEST_SEEDS} or more of them"
+            f"seeds {seeds!r} are too few to compare; accepted: {FEWEST_SEEDS} or more of them"
         )
     if not reproduce(seeds, default_jobs("cpu") if jobs is None else jobs, click.echo):
         raise click.exceptions.Exit(1)

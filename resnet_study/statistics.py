@@ -93,6 +93,14 @@ def p_value(effect: Estimate, against: float = 0.0, alternative: str = "two-side
     return float(tail.get(alternative, 2 * min(tail.values())))
 
 
+def same_mean(one: Estimate, other: Estimate) -> float:
+    """The p of Welch's t test that two estimates have one mean; NaN with fewer than two values."""
+    if not one.deviation and not other.deviation:  # equal values on both sides: certain
+        return float(one.mean == other.mean)
+    moments = [part for side in (one, other) for part in (side.mean, side.deviation, side.n)]
+    return float(stats.ttest_ind_from_stats(*moments, equal_var=False).pvalue)
+
+
 def within(effect: Estimate, delta: float) -> float:
     """The p of an equivalence test, that a mean is within ±``delta``: two one-sided t tests."""
     sides = p_value(effect, delta, "less"), p_value(effect, -delta, "greater")

@@ -43,6 +43,7 @@ CHANGES = {
     "ten_crop": True,
     "fraction": 0.5,
     "own_subset": True,
+    "clip": 2.0,
 }
 NEEDED = {"own_subset": {"fraction": 0.5}}  # what else a value needs
 
@@ -98,7 +99,10 @@ def test_runs_of_a_grid_have_names_of_their_own():
         ({"start": "contained"}, "residual net contains no residual net; accepted: highway"),
         ({"family": "highway", "start": "contained"}, "contained start .*gates of bias 0"),
         ({"normalisation": "layer"}, "'layer'.*accepted: batch, zero-gamma, small-gamma"),
-        ({"family": "plain", "normalisation": "skip-init"}, "plain net.*accepted: batch, none"),
+        (
+            {"family": "plain", "normalisation": "skip-init"},
+            "plain net.*accepted: batch, orthogonal, none",
+        ),
         ({"family": "highway", "normalisation": "none"}, "highway net.*accepted: batch"),
         ({"shortcut": "B", "normalisation": "none"}, "accepted with normalisation none: A"),
         ({"start": "middle"}, "'middle'.*accepted: drawn, contained"),
@@ -174,7 +178,7 @@ def test_a_record_from_before_there_were_gates_is_of_the_same_run(family):
     config = run.config
     for name in ("gates", "scales", "match", "start", "normalisation"):
         del config[name]
-    del config["recipe"]["fraction"], config["recipe"]["own_subset"]
+    del config["recipe"]["fraction"], config["recipe"]["own_subset"], config["recipe"]["clip"]
     assert run_from_config(config) == run
 
 

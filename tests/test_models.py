@@ -154,6 +154,20 @@ def test_small_gamma_damps_each_branch_as_a_gate_of_bias_minus_two_does():
         torch.testing.assert_close(other.train().branch(x), gate * one.train().branch(x))
 
 
+def test_an_orthogonal_start_keeps_the_size_of_what_passes_through_it():
+    torch.manual_seed(0)
+    model = build_model("plain", 18, classes=10, stem="small", normalisation="orthogonal")
+    for stage in model.stages:
+        for block in stage:
+            weight = block.branch.conv2.weight.detach()
+            centre = weight[:, :, 1, 1]
+            assert torch.allclose(centre.T @ centre, 2 * torch.eye(len(centre)), atol=1e-4)
+            assert weight.square().sum() == pytest.approx(centre.square().sum().item())
+            x = torch.randn(2, len(centre), 5, 5)
+            passed = block.branch.conv2(x)
+            assert passed.norm().item() == pytest.approx(2**0.5 * x.norm().item(), rel=1e-4)
+
+
 @pytest.mark.parametrize("normalisation", ["zero-gamma", "skip-init"])
 def test_branches_that_start_at_zero_leave_the_input_as_it_is(normalisation):
     model = build_model("residual", 8, classes=10, stem="small", normalisation=normalisation)

@@ -123,6 +123,26 @@ def test_every_step_has_the_recipes_rate_momentum_and_weight_decay(dataset):
     assert {(group["momentum"], group["weight_decay"]) for group in groups} == {(0.9, 1e-4)}
 
 
+@pytest.mark.parametrize("clip", [0.0, 0.01])
+def test_no_step_sees_a_gradient_longer_than_the_recipe_allows(dataset, clip):
+    norms = []
+
+    def look(optimiser, *_):
+        gradients = [p.grad for group in optimiser.param_groups for p in group["params"]]
+        norms.append(nn.utils.get_total_norm(gradients).item())
+
+    hook = register_optimizer_step_pre_hook(look)
+    try:
+        train(_model(), dataset, replace(RECIPE, clip=clip), seed=0)
+    finally:
+        hook.remove()
+    assert len(norms) == 2 * PER_EPOCH
+    if clip:
+        assert max(norms) == pytest.approx(clip, rel=1e-3)
+    else:
+        assert min(norms) > 0.01
+
+
 def test_running_errors_and_losses_weigh_every_image_alike(dataset):
     """The last batch has 2 images and the others 16: a mean over batches would be another."""
     logits = [2.0, 0.5, -1.0]

@@ -187,7 +187,7 @@ def test_a_record_of_before_passes(tiny_record):
     content = read_record(tiny_record)
     for name in ("gates", "scales", "match", "start", "normalisation"):
         del content["config"][name]
-    for name in ("fraction", "own_subset", "ten_crop", "patience"):
+    for name in ("fraction", "own_subset", "clip", "ten_crop", "patience"):
         del content["config"]["recipe"][name]
     for name in ("resumed", "jpeg_decoder"):
         del content["provenance"][name]

@@ -94,6 +94,6 @@ def growth_over_draws(norms: pd.DataFrame) -> pd.DataFrame:
             "decades": np.log10(pd.Series([draw.total for draw in draws])),
         }
     found = {name: estimate(value.where(np.isfinite(value))) for name, value in values.items()}
-    return pd.DataFrame(
-        {"quantity": name, **asdict(value)} for name, value in found.items()
-    ).drop(columns=["least", "most"])
+    return pd.DataFrame({"quantity": name, **asdict(value)} for name, value in found.items()).drop(
+        columns=["least", "most"]
+    )

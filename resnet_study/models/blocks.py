@@ -23,6 +23,16 @@ def initialise(layer: nn.Conv2d) -> None:
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
 
 
+def start_orthogonal(layer: nn.Conv2d) -> None:
+    """Delta-orthogonal start: the kernel's centre maps channels orthogonally, all else is 0.
+
+    Scaled by √2 for the ReLU that follows. L. Xiao et al., arXiv 1806.05393, algorithm 1.
+    """
+    nn.init.zeros_(layer.weight)
+    centre = layer.kernel_size[0] // 2
+    nn.init.orthogonal_(layer.weight.data[:, :, centre, centre], gain=2**0.5)
+
+
 def convolution(
     channels_in: int, channels_out: int, kernel: int, stride: int = 1, bias: bool = False
 ) -> nn.Conv2d:
@@ -92,6 +102,9 @@ class Branch(nn.Sequential):
             nn.init.zeros_(self.bn2.weight)
         elif normalisation == "small-gamma":
             nn.init.constant_(self.bn2.weight, SMALL_GAMMA)
+        elif normalisation == "orthogonal":
+            start_orthogonal(self.conv1)
+            start_orthogonal(self.conv2)
         elif normalisation == "skip-init":
             self.factor = LearntFactor()
 

@@ -10,10 +10,10 @@ STEMS = ("imagenet", "small")
 MEASURES = ("parameters", "multiply_adds")  # in which a Highway net can match a residual one
 SHORTCUTS = ("A", "B", "C")
 # How signals are kept in bounds: batch normalisation; the same, with the last γ of each branch
-# starting at 0 (P. Goyal et al., arXiv 1706.02677, section 5.1) or at ``SMALL_GAMMA``; none, but a
-# learnt factor on each branch that starts at 0 (S. De, S. Smith, "SkipInit", arXiv 2002.10444); or
-# none at all.
-NORMALISATIONS = ("batch", "zero-gamma", "small-gamma", "skip-init", "none")
+# starting at 0 (P. Goyal et al., arXiv 1706.02677, section 5.1) or at ``SMALL_GAMMA``, or with
+# kernels that start orthogonal (L. Xiao et al., arXiv 1806.05393); none, but a learnt factor on
+# each branch that starts at 0 (S. De, S. Smith, "SkipInit", arXiv 2002.10444); or none at all.
+NORMALISATIONS = ("batch", "zero-gamma", "small-gamma", "orthogonal", "skip-init", "none")
 FOUR_STAGES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}  # He et al. 2015, Table 1
 
 
@@ -35,13 +35,15 @@ def stage_lengths(depth: int) -> tuple[int, ...]:
 
 def has_batch_normalisation(normalisation: str) -> bool:
     """Whether a net of one of ``NORMALISATIONS`` normalises batches."""
-    return normalisation in ("batch", "zero-gamma", "small-gamma")
+    return normalisation not in ("skip-init", "none")
 
 
 def require_normalisation(family: str, shortcut: str, normalisation: str) -> None:
     """Raise :class:`InputError` unless nets of ``family`` and ``shortcut`` can have it."""
     require_one_of("normalisation", normalisation, NORMALISATIONS)
-    usual = {"plain": ("batch", "none"), "residual": NORMALISATIONS}.get(family, ("batch",))
+    usual = {"plain": ("batch", "orthogonal", "none"), "residual": NORMALISATIONS}.get(
+        family, ("batch",)
+    )
     require_one_of(f"normalisation of a {family} net", normalisation, usual)
     if shortcut != "A" and not has_batch_normalisation(normalisation):
         raise InputError(

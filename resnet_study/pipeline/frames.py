@@ -20,6 +20,7 @@ def _labels(record: dict) -> dict:
         **{key: config["recipe"][key] for key in ("rate", "epochs", "width")},
         "fraction": config["recipe"].get("fraction", 1.0),
         "own_subset": config["recipe"].get("own_subset", False),
+        **{name: config["recipe"].get(name, 0) for name in ("warmup", "clip")},
         "match": config.get("match"),
         "start": config.get("start", "drawn"),
         "normalisation": config.get("normalisation", "batch"),
@@ -31,9 +32,9 @@ def load_runs(records: Iterable[Path]) -> pd.DataFrame:
     """One row a run: labels, final errors, cost and provenance.
 
     - What tells runs apart: ``recipe``, ``family``, ``depth``, ``shortcut``, ``seed``, ``rate``,
-      ``epochs``, ``width``, ``fraction``, ``own_subset``, ``match``, ``start``, ``normalisation``,
-      and the gates of a Highway net, ``gate_kernel``, ``gate_bias``, ``gate_form``,
-      ``gate_reshaping``, ``gate_normalised``, ``gate_relu`` and ``gate_layers``.
+      ``epochs``, ``width``, ``fraction``, ``own_subset``, ``warmup``, ``clip``, ``match``,
+      ``start``, ``normalisation``, and the gates of a Highway net, ``gate_kernel``, ``gate_bias``,
+      ``gate_form``, ``gate_reshaping``, ``gate_normalised``, ``gate_relu`` and ``gate_layers``.
     - ``diverged``, and errors at the last epoch in percent, none for a run that diverged:
       ``training_error``, ``clean_training_error``, ``validation_error``, and ``ten_crop_error``
       where the recipe says so.

@@ -129,9 +129,7 @@ def _checks(runs: pd.DataFrame, recipe: str, sizes: bool) -> dict[Check, bool]:
     found = {
         Check.OBJECT: recipe == "imagenet",
         Check.LENGTH: longest > load_paper_curves().iteration.min() - GRID,
-        Check.REGIME: bool(
-            (means.clean_training_error >= CAPACITY * means.validation_error).all()
-        ),
+        Check.REGIME: bool((means.clean_training_error >= CAPACITY * means.validation_error).all()),
         Check.BRACKETED: recipe in BRACKETED,
     }
     if sizes:
@@ -160,9 +158,8 @@ def _registered(number: str, runs_dir: Path) -> list[Finding]:
             checks = {Check.OBJECT: False}
         effects = {_named(reading.measure): reading.effect} if reading.effect.n else {}
         command = "" if registered.has_p(reading) else "; ".join(missing)
-        found.append(
-            Finding(where, reading.answer, checks, effects, reading.adjusted, command, reading.files)
-        )
+        p, files = reading.adjusted, reading.files
+        found.append(Finding(where, reading.answer, checks, effects, p, command, files))
     return found
 
 
@@ -239,14 +236,12 @@ def _fig2(number: str) -> Examine:
 def _sizes(runs_dir: Path, _: Path) -> list[Finding]:
     """C6: C4 and C5 together, of nets that are counted to be equally large."""
     findings = []
-    for fourth, fifth in zip(
-        _registered("C4", runs_dir), _registered("C5", runs_dir), strict=True
-    ):
+    for fourth, fifth in zip(_registered("C4", runs_dir), _registered("C5", runs_dir), strict=True):
         files = tuple(sorted({*fourth.files, *fifth.files}))
         answer = combine([fourth.answer, fifth.answer])
         if files and load_runs(files).groupby("depth").parameters.nunique().max() > 1:
             answer = Answer.OPPOSITE
-        checks = fourth.checks | {check: met and fourth.checks[check] for check, met in fifth.checks.items()}
+        checks = {check: met and fourth.checks[check] for check, met in fifth.checks.items()}
         effects = fourth.effects | fifth.effects
         findings.append(
             Finding(fourth.where, answer, checks, effects, command=fifth.command, files=files)
@@ -371,8 +366,8 @@ CLAIMS = (
         "C3",
         "Identity shortcuts solve that problem.",
         "A cure: that with shortcuts gradients neither vanish nor explode.",
-        "Imbalance of gradients, |log₁₀| from first block to last, ResNet-34 − plain-34, lower with "
-        "batch normalisation and without.",
+        "Imbalance of gradients, |log₁₀| from first block to last, ResNet-34 − plain-34, lower "
+        "with batch normalisation and without.",
         "gradients",
         _balance,
     ),

@@ -11,6 +11,8 @@ import pandas as pd
 from resnet_study.statistics import Estimate, paired_difference
 
 FEWEST_SEEDS = 3  # below it not even "with every seed" is said
+
+
 @dataclass(frozen=True)
 class Effect:
     """Final ``metric`` of network ``minuend`` minus that of ``subtrahend``."""

@@ -49,6 +49,8 @@ class Arm:
     normalisation: str = "batch"
     shortcut: str = "A"
     own_subset: bool = False
+    warmup: int = 0
+    clip: float = 0.0
 
     def run(self, recipe: Recipe, seed: int) -> Run:
         """This network trained by ``recipe``; a rate with a factor has three digits."""
@@ -59,6 +61,10 @@ class Arm:
             changes |= {"fraction": self.fraction, "own_subset": self.own_subset}
         if self.precision:
             changes["precision"] = self.precision
+        if self.warmup:
+            changes["warmup"] = self.warmup
+        if self.clip:
+            changes["clip"] = self.clip
         return Run(
             replace(recipe, **changes),
             self.family,
@@ -303,8 +309,19 @@ def two_by_two_arms() -> tuple[Arm, ...]:
     )
 
 
+CLIPPED = Arm("plain", 34, clip=1.0)
+# What may let plain-34 train: its gradients clipped, an epoch of warm-up, a lower rate, another
+# start.
+INTERVENTIONS = (
+    CLIPPED,
+    Arm("plain", 34, warmup=23),
+    Arm("plain", 34, rate=0.1),
+    Arm("plain", 34, normalisation="orthogonal"),
+)
+
+
 def digits_again_arms() -> tuple[Arm, ...]:
-    """Fig. 2 and its starts; residual and Highway nets at their best rates, on a tenth, too."""
+    """Fig. 2, its starts, and plain-34 otherwise; ResNets and Highway nets at their best rates."""
     residual = Arm("residual", 18, rate=RATES[0])
     highway = Arm("highway", 18, USUAL_GATES, match="parameters", rate=RATES[1])
     return (
@@ -316,6 +333,7 @@ def digits_again_arms() -> tuple[Arm, ...]:
         ),
         *(replace(arm, depth=depth) for depth in (18, 34) for arm in (residual, highway)),
         *(replace(arm, fraction=0.1, own_subset=True) for arm in (residual, highway)),
+        *INTERVENTIONS,
     )
 
 
@@ -418,7 +436,7 @@ EXPERIMENTS = {
         ),
         Experiment(
             name="digits-again",
-            question="What do fresh seeds say, by rules that came first? (C4, C5, C7, C8, C9)",
+            question="What do fresh seeds say, by rules that came first? (C2, C4, C5, C7, C8, C9)",
             grids={"digits": Grid(digits_again_arms(), seeds=FRESH)},
         ),
         Experiment(

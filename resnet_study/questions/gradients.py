@@ -109,9 +109,7 @@ def judge_balance(balance: pd.DataFrame) -> tuple[Answer, dict[str, Estimate], f
     sizes = balance.assign(size=balance.decades.abs()).pivot(
         index=["draw"], columns=["normalisation", "family"], values="size"
     )
-    gaps = {
-        name: paired_difference(sizes[name, "residual"], sizes[name, "plain"]) for name in WITH
-    }
+    gaps = {name: paired_difference(sizes[name, "residual"], sizes[name, "plain"]) for name in WITH}
     adjusted = multipletests([p_value(gap) for gap in gaps.values()], method="holm")[1]
     answers = [read(gap, "lower", p) for gap, p in zip(gaps.values(), adjusted, strict=True)]
     found = combine(answers)

@@ -82,9 +82,7 @@ def _measures(nets: Mapping[str, Arm]) -> tuple[tuple[Measure, ...], Measure]:
     gap_18 = _difference(nets["Highway-18"], nets["ResNet-18 beside it"])
     gap_34 = _difference(nets["Highway-34"], nets["ResNet-34 beside it"])
     both = tuple((weight / 2, net) for weight, net in (*gap_18, *gap_34))
-    tenth = tuple(
-        (weight, replace(net, fraction=0.1, own_subset=True)) for weight, net in gap_18
-    )
+    tenth = tuple((weight, replace(net, fraction=0.1, own_subset=True)) for weight, net in gap_18)
     whole = tuple((-weight, net) for weight, net in gap_18)
     of_both = "Highway − ResNet, mean of both depths"
     measures = (
@@ -173,7 +171,7 @@ def readings(recipe: str, runs_dir: Path = paths.RUNS) -> dict[str, Reading]:
 
 
 def _final(scale: Scale, arm: Arm, runs_dir: Path) -> pd.DataFrame:
-    """Final errors of a net by seed, and the paths of their records; a run that diverged: chance."""
+    """Final errors of a net by seed, chance for a run that diverged, and paths of the records."""
     runs = [arm.run(get_recipe(scale.recipe), seed) for seed in scale.seeds]
     recorded = [run.record_path(runs_dir) for run in runs if run.state(runs_dir) == "recorded"]
     if not recorded:

@@ -10,6 +10,7 @@ NORMALISATIONS = {
     "batch": "",
     "zero-gamma": "zero-γ",
     "small-gamma": "small γ",
+    "orthogonal": "orthogonal start",
     "skip-init": "SkipInit",
     "none": "no normalisation",
 }

@@ -301,6 +301,8 @@ class Training:
                 group["lr"] = rate
         graph = self.on_gpu and processes() == 1 and len(labels) == self.recipe.batch
         logits, loss = (self.graphed if graph else self.gradients)(images, labels)
+        if self.recipe.clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.optimiser.step()
         self.score.add(logits, labels, loss)
         self.step += 1

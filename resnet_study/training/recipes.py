@@ -38,6 +38,7 @@ class Recipe:
     ten_crop: bool = False  # at the end, the validation error over ten crops of each image
     fraction: float = 1.0  # of the training images; the number of steps stays the same
     own_subset: bool = False  # whether each seed draws that fraction anew; else all have the same
+    clip: float = 0.0  # the largest norm of the gradient of a step, over all weights; 0: any
 
     def __post_init__(self):
         require_one_of("data set", self.data, DATA_SETS)
@@ -45,7 +46,7 @@ class Recipe:
         require_one_of("precision", self.precision, PRECISIONS)
         names = ("held_out", "width", "batch", "epochs", "warmup", "patience")
         require_integers(**{name: getattr(self, name) for name in names})
-        for name in ("held_out", "momentum", "weight_decay", "warmup", "patience"):
+        for name in ("held_out", "momentum", "weight_decay", "warmup", "patience", "clip"):
             require_at_least(name, getattr(self, name), 0)
         for name in ("width", "epochs"):
             require_at_least(name, getattr(self, name), 1)
