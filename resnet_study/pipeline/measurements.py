@@ -46,7 +46,7 @@ Tables = dict[str, pd.DataFrame]  # tables of a measurement by name
 
 @dataclass(frozen=True)
 class Measurement:
-    """A step: its settings, and the module of the pipeline whose ``measure`` they are given to."""
+    """A step: its settings, and the module whose ``measure`` they are given to."""
 
     name: str
     question: str
@@ -84,7 +84,7 @@ class Measurement:
         device = torch.device("cpu")
         clock = time.perf_counter()
         origin = provenance.describe(device)
-        study = importlib.import_module(f"resnet_study.pipeline.{self.module}")
+        study = importlib.import_module(f"resnet_study.{self.module}")
         tables: Tables = study.measure(**self.settings)
         content = {
             "measurement": self.name,
@@ -161,7 +161,7 @@ def _anatomies() -> Iterator[Measurement]:
                 name=f"anatomy-{family}-{depth}{change}-seed-{seed}",
                 question=f"What goes on in {family}-{depth} while it trains? (C2, C3)",
                 settings=anatomy_settings(family, depth, seed, normalisation),
-                module="anatomy",
+                module="pipeline.anatomy",
             )
 
 
@@ -173,13 +173,19 @@ MEASUREMENTS = {
             name="multiplication",
             question="Do gradients vanish or explode when layers multiply? (C2)",
             settings=MULTIPLICATION,
-            module="multiplication",
+            module="pipeline.multiplication",
         ),
         Measurement(
             name="balance",
             question="Do shortcuts keep gradients in balance, before any training? (C3)",
             settings=BALANCE,
-            module="balance",
+            module="pipeline.balance",
+        ),
+        Measurement(
+            name="rules",
+            question="How often do our rules decide where there is nothing to decide?",
+            settings={"draws": 10_000, "seeds": [3, 4, 5, 6, 10]},
+            module="questions.simulation",
         ),
         *_anatomies(),
         *(
@@ -187,7 +193,7 @@ MEASUREMENTS = {
                 name=f"relief-{family}-34-seed-0",
                 question=f"What is the loss like around {family}-34? (C3)",
                 settings=landscape_settings(family, 34, seed=0),
-                module="landscapes",
+                module="pipeline.landscapes",
             )
             for family in ("plain", "residual")
         ),

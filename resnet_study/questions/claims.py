@@ -43,6 +43,7 @@ from resnet_study.training.recipes import get_recipe
 
 GRID = 5_000  # iterations between two points of the paper's curves, as digitised
 CAPACITY = 0.75  # of the validation error is training error, at least: the pilots' gate
+METRICS = {registered.CLEAN: "training error", registered.VALIDATION: "validation error"}
 SAME_SIZE = 0.02  # parameters may differ by that share
 
 
@@ -51,7 +52,8 @@ class Finding:
     """What one scale says of a claim.
 
     ``checks`` are those that the claim asks for, and whether they are met; ``effects`` the numbers
-    by what they are, ``p`` that of the first after correction; ``files`` the records behind them;
+    by what they are, of which the first decides, with ``p`` after correction; ``files`` the
+    records behind them;
     ``command`` trains or measures what is missing, empty if nothing is.
     """
 
@@ -156,16 +158,17 @@ def _registered(number: str, runs_dir: Path) -> list[Finding]:
             checks = _checks(runs, recipe, sizes=number in ("C7", "C8", "C9"))
         if number == "C2":  # of a cause in nets that fail, wherever they do
             checks = {Check.OBJECT: False}
-        effects = {_named(reading.measure): reading.effect} if reading.effect.n else {}
+        effects = {}
+        if reading.effect.n:
+            text, metric = reading.measure.text, reading.measure.metric
+            effects = {
+                f"{text}, {METRICS[metric]}": reading.effect,
+                METRICS[registered.OTHER[metric]]: reading.other,
+            }
         command = "" if registered.has_p(reading) else "; ".join(missing)
         p, files = reading.adjusted, reading.files
         found.append(Finding(where, reading.answer, checks, effects, p, command, files))
     return found
-
-
-def _named(measure: registered.Measure) -> str:
-    metric = {registered.CLEAN: "training error", registered.VALIDATION: "validation error"}
-    return f"{measure.text}, {metric[measure.metric]}"
 
 
 def _explored(
@@ -242,7 +245,7 @@ def _sizes(runs_dir: Path, _: Path) -> list[Finding]:
         if files and load_runs(files).groupby("depth").parameters.nunique().max() > 1:
             answer = Answer.OPPOSITE
         checks = {check: met and fourth.checks[check] for check, met in fifth.checks.items()}
-        effects = fourth.effects | fifth.effects
+        effects = {**dict([*fourth.effects.items()][:1]), **dict([*fifth.effects.items()][:1])}
         findings.append(
             Finding(fourth.where, answer, checks, effects, command=fifth.command, files=files)
         )

@@ -17,6 +17,7 @@ from statsmodels.stats.multitest import multipletests
 from resnet_study import paths
 from resnet_study.pipeline.frames import load_runs
 from resnet_study.questions.experiments import (
+    CLIPPED,
     EXPERIMENTS,
     FRESH,
     RATES,
@@ -30,6 +31,7 @@ from resnet_study.statistics import FEWEST, Estimate, estimate, p_value, within
 from resnet_study.training.recipes import get_recipe
 
 CLEAN, VALIDATION = "clean_training_error", "validation_error"
+OTHER = {CLEAN: VALIDATION, VALIDATION: CLEAN}
 AS_GOOD = "no larger than δ"  # what C7 claims of its difference; the others claim a sign
 
 
@@ -61,7 +63,8 @@ class Reading:
     """What one measure says: D with its tests, the answer, and the records behind it.
 
     ``p`` is of the test that the claim asks for and ``adjusted`` the same after Holm's method;
-    ``equivalence`` that of |D| < ``DELTA``. NaN before all seeds are recorded.
+    ``equivalence`` that of |D| < ``DELTA``. NaN before all seeds are recorded. ``other`` is the
+    same difference in the other kind of error, which decides nothing.
     """
 
     measure: Measure
@@ -70,6 +73,7 @@ class Reading:
     adjusted: float
     equivalence: float
     answer: Answer
+    other: Estimate | None = None
     files: tuple[Path, ...] = ()
 
 
@@ -139,7 +143,14 @@ def _digits() -> Scale:
         )
         nets[f"ResNet-{depth} beside it"] = Arm("residual", depth, rate=RATES[0])
     measures, premise = _measures(nets)
-    return Scale("digits", ("digits-again",), FRESH, 90, measures, premise)
+    clipped = Measure(
+        "C2",
+        "plain-34 with clipped gradients − plain-34",
+        CLEAN,
+        "lower",
+        _difference(CLIPPED, nets["plain-34"]),
+    )
+    return Scale("digits", ("digits-again",), FRESH, 90, (clipped, *measures), premise)
 
 
 SCALES = {scale.recipe: scale for scale in (_pictures(), _digits())}
@@ -153,21 +164,20 @@ def readings(recipe: str, runs_dir: Path = paths.RUNS) -> dict[str, Reading]:
     """
     scale = SCALES[recipe]
     errors = cache(lambda arm: _final(scale, arm, runs_dir))
-    values, files = {}, {}
-    for measure in (*scale.measures, scale.premise):
-        tables = [errors(arm) for _, arm in measure.terms]
-        parts = [
-            weight * table[measure.metric]
-            for (weight, _), table in zip(measure.terms, tables, strict=True)
-        ]
-        values[measure] = sum(parts[1:], parts[0]).dropna()
-        files[measure] = tuple(sorted({Path(p) for table in tables for p in table.path}))
-    effects = {measure: estimate(found) for measure, found in values.items()}
-    premise = effects.pop(scale.premise)
-    return {
-        claim: replace(reading, files=files[reading.measure])
-        for claim, reading in judge(effects, premise).items()
-    }
+
+    def effect(measure: Measure, metric: str) -> Estimate:
+        parts = [weight * errors(arm)[metric] for weight, arm in measure.terms]
+        return estimate(sum(parts[1:], parts[0]))
+
+    effects = {measure: effect(measure, measure.metric) for measure in scale.measures}
+    premise = effect(scale.premise, scale.premise.metric)
+    found = {}
+    for claim, reading in judge(effects, premise).items():
+        measure = reading.measure
+        files = {Path(path) for _, arm in measure.terms for path in errors(arm).path}
+        other = effect(measure, OTHER[measure.metric])
+        found[claim] = replace(reading, other=other, files=tuple(sorted(files)))
+    return found
 
 
 def _final(scale: Scale, arm: Arm, runs_dir: Path) -> pd.DataFrame:

@@ -1,0 +1,157 @@
+"""What we say of each claim on the front page: sentences that test themselves.
+
+A sentence is the author's, with a predicate on what was found. One that has stopped being true is
+marked so wherever it is printed, and a test fails; in somebody's own reproduction it tells where
+theirs differs from ours.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from resnet_study.questions.claims import Examined
+from resnet_study.questions.literature import Grade, load_literature, resnet_pairs
+from resnet_study.questions.scales import REGISTERED
+from resnet_study.questions.verdicts import Answer
+from resnet_study.statistics import Estimate
+
+PICTURES, DIGITS = REGISTERED.values()
+NOT_SO = "Not so in these records: "
+Found = dict[str, Examined]
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """Words about a claim, and when they are true; ``{}`` in them is filled by ``number``."""
+
+    text: str
+    holds: Callable[[Found], bool]
+    number: Callable[[Found], str] | None = None
+
+    def told(self, found: Found) -> str:
+        """The sentence with its number; marked if the records say otherwise."""
+        try:
+            text = self.text.format(self.number(found)) if self.number else self.text
+            return text if self.holds(found) else NOT_SO + text
+        except (KeyError, IndexError, StopIteration):  # what it speaks of is not recorded
+            return NOT_SO + self.text.format("…")
+
+
+def _effect(found: Found, claim: str, where: str, place: int = 0) -> Estimate:
+    """An effect of a finding: the one that decides, or the one that stands beside it."""
+    return [*found[claim].at(where).effects.values()][place]
+
+
+def _points(value: float) -> str:
+    """A size in points, rounded to what matters."""
+    return f"{abs(value):.0f}" if abs(value) >= 5 else f"{abs(value):.1f}"
+
+
+def _zero_gamma(found: Found, where: str) -> Estimate:
+    effects = found["C1"].at(where).effects
+    return effects["ResNet − plain, zero-γ, training error"]
+
+
+def _all_pairs_agree(found: Found) -> bool:
+    return bool((resnet_pairs(load_literature()).difference < 0).all())
+
+
+LINES = {
+    "C1": (
+        Sentence(
+            "True: with shortcuts, nets of 110 and of 1,004 layers train on our digits with every "
+            "seed if their branches start at zero, and plain nets with none.",
+            lambda found: all(
+                _zero_gamma(found, where).most < -50
+                for where in ("digits, 110 layers", "digits, half as wide, 1,004 layers")
+            ),
+        ),
+        Sentence(
+            "That only residual nets do so is false: Xiao et al. (2018) trained plain nets of "
+            "10,000 layers.",
+            lambda found: found["C1"].grade is Grade.ESTABLISHED,
+        ),
+    ),
+    "C2": (
+        Sentence(
+            "The mechanism is real, in sigmoid nets, and not in all kinds.",
+            lambda found: found["C2"].at("untrained fully connected nets").answer is Answer.MIXED,
+        ),
+    ),
+    "C3": (
+        Sentence(
+            "Half true: before the first step shortcuts balance gradients together with batch "
+            "normalisation; without it they do not.",
+            lambda found: (
+                _effect(found, "C3", "34 layers, drawn and not trained").high < 0
+                and _effect(found, "C3", "34 layers, drawn and not trained", 1).low > 0
+            ),
+        ),
+    ),
+    "C4": (
+        Sentence(
+            "On ImageNet reported once. In our nets on fifty classes of pictures 34 plain layers "
+            "end {} points of training error above 18.",
+            lambda found: _effect(found, "C4", PICTURES).low > 5,
+            lambda found: _points(_effect(found, "C4", PICTURES).mean),
+        ),
+    ),
+    "C5": (
+        Sentence(
+            "Holds on ImageNet in every public pair of trainings that we found.",
+            lambda found: found["C5"].grade is Grade.ESTABLISHED and _all_pairs_agree(found),
+        ),
+        Sentence(
+            "On our fifty classes the deeper ResNet fits its pictures better, by {} points, and "
+            "does no better on new ones.",
+            lambda found: (
+                found["C5"].at(PICTURES).answer in (Answer.UNDECIDED, Answer.NO_DIFFERENCE)
+                and _effect(found, "C5", PICTURES, 1).high < 0
+            ),
+            lambda found: _points(_effect(found, "C5", PICTURES, 1).mean),
+        ),
+    ),
+    "C6": (
+        Sentence(
+            "True of the size, which is equal by construction; for the rest it is C4 and C5.",
+            lambda found: all(one.answer is not Answer.OPPOSITE for one in found["C6"].findings),
+        ),
+    ),
+    "C7": (
+        Sentence(
+            "That a Highway net can compute what a ResNet computes is a theorem.",
+            lambda found: True,  # proved and tested where the construction is
+        ),
+        Sentence(
+            "That it is therefore as good does not follow, and others found it worse; with gates "
+            "that start nearly shut ours on digits are as good.",
+            lambda found: (
+                found["C7"].grade is Grade.CONTESTED
+                and found["C7"].at(DIGITS).answer is Answer.AS_GOOD
+            ),
+        ),
+    ),
+    "C8": (
+        Sentence(
+            "Not as a rule: published comparisons contradict each other, and on digits ours of "
+            "equal size differ by less than a point.",
+            lambda found: (
+                found["C8"].grade is Grade.CONTESTED
+                and found["C8"].at(DIGITS).answer is Answer.NO_DIFFERENCE
+            ),
+        ),
+    ),
+    "C9": (
+        Sentence(
+            "Open: nobody else has varied the data, and on digits there is no deficit to explain.",
+            lambda found: (
+                found["C9"].grade is Grade.UNREPORTED
+                and found["C9"].at(DIGITS).answer is Answer.NO_PREMISE
+            ),
+        ),
+    ),
+}
+
+
+def line(number: str, found: Found) -> str:
+    """What we say of a claim: its sentences, one after the other."""
+    return " ".join(sentence.told(found) for sentence in LINES[number])
