@@ -8,6 +8,7 @@ from pathlib import Path
 
 from resnet_study import paths
 from resnet_study.errors import InputError
+from resnet_study.figures import claims as claims_figures
 from resnet_study.figures import fig2, style
 from resnet_study.files import write_atomically
 from resnet_study.pipeline.frames import load_curves
@@ -36,7 +37,8 @@ def with_verdicts(text: str, table: str) -> str:
 def renew(readme: Path = README, figure: Path = FIGURE) -> None:
     """Write table and figure anew, from the committed records."""
     text = with_verdicts(
-        readme.read_text(encoding="utf-8"), words.markdown(claims.short_table(claims.examine()))
+        readme.read_text(encoding="utf-8"),
+        words.markdown(claims_figures.front_table(claims.examine(), links=False)),
     )
     style.use_style()
     curves = load_curves(EXPERIMENTS["fig2"].records())

@@ -11,6 +11,7 @@ import contextlib
 import os
 import re
 import sys
+import json
 import time
 from pathlib import Path
 
@@ -273,20 +274,28 @@ def status(experiment, recipe, seeds, runs_dir):
 
 @cli.command()
 @_RUNS_DIR
-def verdicts(runs_dir):
-    """Say what the records say of each claim, and what would decide the undecided."""
+@click.option("--json", "as_json", is_flag=True, help="The same for programs.")
+def verdicts(runs_dir, as_json):
+    """Say what is known of each claim: the literature, our findings, and whether they count."""
     from resnet_study.questions import claims
 
     _require_folder(runs_dir)
-    for claim, findings in claims.examine(runs_dir).items():
-        click.echo(f"{claim.number}  {claims.conclude(findings)}: {claim.text}")
-        for finding in findings:
+    found = claims.examine(runs_dir)
+    if as_json:
+        click.echo(json.dumps(claims.as_json(found), ensure_ascii=False, indent=1))
+        return
+    from resnet_study.questions.lines import line
+
+    for number, one in found.items():
+        click.echo(f"{number}  {one.verdict}: {one.claim.text}")
+        click.echo(f"    {line(number, found)}")
+        click.echo(f"    literature: {one.grade.value}")
+        for finding in one.findings:
             effects = claims.in_words(finding)
-            click.echo(
-                f"    {finding.where}: {finding.verdict}" + (f"; {effects}" if effects else "")
-            )
-            if wanted := claims.what_decides(finding):
-                click.echo(f"      would decide it: {wanted.strip('`')}")
+            said = f"    {finding.where}: {finding.answer}, {finding.bearing}"
+            click.echo(f"{said}; {effects}" if effects else said)
+            if finding.command:
+                click.echo(f"      missing: {finding.command}")
 
 
 @cli.command()

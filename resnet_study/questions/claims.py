@@ -7,8 +7,8 @@ here they are brought together. The word on the front page follows from grade an
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from math import nan
+from dataclasses import asdict, dataclass, field
+from math import isnan, nan
 from pathlib import Path
 
 import pandas as pd
@@ -464,3 +464,38 @@ def in_words(finding: Finding) -> str:
 def files(examined: Iterable[Examined]) -> list[Path]:
     """All records that the findings were computed from."""
     return sorted({path for one in examined for found in one.findings for path in found.files})
+
+
+def as_json(found: dict[str, Examined]) -> list[dict]:
+    """Claims, grades, findings and verdicts as JSON has them; what is not known is null."""
+
+    def number(value: float) -> float | None:
+        return None if isnan(value) else float(f"{value:.6g}")
+
+    def plain(finding: Finding) -> dict:
+        effects = {
+            name: {key: number(value) for key, value in asdict(effect).items()}
+            for name, effect in finding.effects.items()
+        }
+        return {
+            "where": finding.where,
+            "answer": finding.answer,
+            "bearing": finding.bearing,
+            "checks": {str(check): met for check, met in finding.checks.items()},
+            "effects": effects,
+            "p": number(finding.p),
+            "missing": finding.command,
+            "records": [path.name for path in finding.files],
+        }
+
+    return [
+        {
+            "claim": name,
+            "text": one.claim.text,
+            "measure": one.claim.primary,
+            "literature": one.grade.value,
+            "verdict": one.verdict,
+            "findings": [plain(finding) for finding in one.findings],
+        }
+        for name, one in found.items()
+    ]
