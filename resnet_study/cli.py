@@ -8,10 +8,10 @@ What trains, draws or decides is imported by the commands that do: the others an
 """
 
 import contextlib
+import json
 import os
 import re
 import sys
-import json
 import time
 from pathlib import Path
 

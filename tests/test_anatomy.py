@@ -10,8 +10,8 @@ from resnet_study.pipeline.measurements import BATCH, MOMENTS, anatomy_settings
 from resnet_study.pipeline.perform import perform
 from resnet_study.pipeline.records import read_record
 from resnet_study.pipeline.run import Run
-from resnet_study.questions.gradients import decades, load, verdict_c2, verdict_c3
-from resnet_study.statistics import Estimate
+from resnet_study.questions.gradients import answer_c2, decades, decide_c2, judge_balance, load
+from resnet_study.questions.verdicts import Answer
 from resnet_study.training.recipes import get_recipe
 
 SHORT = {"epochs": 2, "width": 2}
@@ -106,36 +106,55 @@ def test_decades_are_by_seed_and_of_one_net_and_moment():
 @pytest.mark.parametrize(
     ("readings", "says"),
     [
-        (["explodes", "explodes"], "supported"),
-        (["explodes", "vanishes"], "supported"),
-        (["explodes", "not decided", "stays in bounds"], "supported at the start alone"),
-        (["stays in bounds", "stays in bounds"], "refuted"),
-        (["stays in bounds", "explodes"], "not decided"),
-        (["explodes", "not decided"], "not decided"),
-        (["not decided", "stays in bounds"], "not decided"),
+        (["explodes", "explodes"], Answer.SAME),
+        (["explodes", "vanishes"], Answer.SAME),
+        (["explodes", "not decided", "stays in bounds"], Answer.IN_PART),
+        (["stays in bounds", "stays in bounds"], Answer.OPPOSITE),
+        (["stays in bounds", "explodes"], Answer.UNDECIDED),
+        (["explodes", "not decided"], Answer.UNDECIDED),
+        (["not decided", "stays in bounds"], Answer.UNDECIDED),
     ],
 )
-def test_the_rule_of_c2(readings, says):
-    assert verdict_c2(readings) == says
+def test_what_gradients_in_time_say_of_c2(readings, says):
+    assert answer_c2(readings) == says
 
 
-LOWER, HIGHER = Estimate(3, -1, 0.1, -1.1, -0.9), Estimate(3, 1, 0.1, 0.9, 1.1)
-UNDECIDED = Estimate(3, 0, 1, -1, 1)
+def test_three_watched_seeds_explore():
+    grown = pd.concat([_growth({moment: [1e3, 2e3, 3e3]}, depth=34) for moment in MOMENTS])
+    assert decide_c2(grown)[0] is Answer.EXPLORATORY
+
+
+def _balance(**gaps):
+    """20 draws whose residual nets are so many decades less in balance than the plain ones."""
+    rows = [
+        (draw, family, name, 2.0 + 0.01 * draw * (family == "plain") + (family == "residual") * gap)
+        for name, gap in gaps.items()
+        for draw in range(20)
+        for family in ("plain", "residual")
+    ]
+    return pd.DataFrame(rows, columns=["draw", "family", "normalisation", "decades"])
 
 
 @pytest.mark.parametrize(
     ("batch", "none", "says"),
     [
-        (LOWER, LOWER, "supported"),
-        (LOWER, HIGHER, "supported with batch normalisation alone"),
-        (LOWER, UNDECIDED, "supported with batch normalisation alone"),
-        (HIGHER, UNDECIDED, "refuted"),
-        (UNDECIDED, UNDECIDED, "not decided"),
-        (HIGHER, LOWER, "not decided"),
+        (-1, -1, Answer.SAME),
+        (-1, 1, Answer.IN_PART),
+        (-1, 0.095, Answer.IN_PART),
+        (1, 1, Answer.OPPOSITE),
+        (0.095, 0.095, Answer.NO_DIFFERENCE),
     ],
 )
-def test_the_rule_of_c3(batch, none, says):
-    assert verdict_c3({"batch": batch, "none": none}) == says
+def test_the_registered_rule_of_c3(batch, none, says):
+    answer, gaps, p = judge_balance(_balance(batch=batch, none=none))
+    assert answer == says
+    assert gaps["decades with BN"].n == 20
+    assert (p < 0.05) == (abs(batch) == 1)
+
+
+def test_vanishing_and_exploding_are_as_far_from_balance():
+    turned = _balance(batch=-1, none=-1).assign(decades=lambda table: -table.decades)
+    assert judge_balance(turned)[0] is Answer.SAME
 
 
 def test_the_table_of_gradients_reads_each_net_and_counts_its_seeds():

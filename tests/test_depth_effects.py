@@ -1,7 +1,8 @@
 import pandas as pd
 import pytest
 
-from resnet_study.questions.depth import fails, outcome, overfitting, trains, verdict_at
+from resnet_study.questions.depth import answer_at, fails, outcome, overfitting, seen_at, trains
+from resnet_study.questions.verdicts import Answer
 
 PLAIN, USUAL, ZERO = ("plain", "batch"), ("residual", "batch"), ("residual", "zero-gamma")
 
@@ -39,35 +40,48 @@ def test_one_seed_can_say_no_and_three_can_say_yes(errors, does_train, does_fail
     assert (trains(nets), fails(nets), outcome(nets)) == (does_train, does_fail, words)
 
 
-GOOD, BAD, SPLIT = [1, 2, 3], [90, 89, 90], [1, 90, 90]
+GOOD, BAD, SPLIT = [1, 2, 3] * 2, [90, 89, 90] * 2, [1, 90, 90] * 2
 
 
 @pytest.mark.parametrize(
     ("plain", "usual", "zero", "expected"),
     [
-        (BAD, GOOD, GOOD, "supported"),
-        (BAD, GOOD, [], "supported"),
-        (BAD, BAD, GOOD, "supported with zero-γ"),
-        (BAD, SPLIT, GOOD, "supported with zero-γ"),
-        (BAD, [90], GOOD, "supported with zero-γ"),
-        (BAD, [1], GOOD, "supported with zero-γ"),  # one seed shows nothing
-        (BAD, [], GOOD, "supported with zero-γ"),
-        (BAD, BAD, BAD, "refuted"),
-        (BAD, [90], BAD, "not decided"),
-        (GOOD, GOOD, GOOD, "refuted"),  # no shortcut was needed
-        (GOOD, [], [], "refuted"),
-        (SPLIT, GOOD, GOOD, "mixed"),
-        (BAD, SPLIT, SPLIT, "mixed"),
-        (BAD, BAD, SPLIT, "mixed"),
-        ([90, 90], GOOD, GOOD, "not decided"),
-        (BAD, [1, 2], [], "not decided"),
-        ([], GOOD, GOOD, "not decided"),
+        (BAD, GOOD, GOOD, Answer.SAME),
+        (BAD, GOOD, [], Answer.SAME),
+        (BAD, BAD, GOOD, Answer.IN_PART),
+        (BAD, SPLIT, GOOD, Answer.IN_PART),
+        (BAD, [1], GOOD, Answer.IN_PART),  # one seed shows nothing
+        (BAD, [], GOOD, Answer.IN_PART),
+        (BAD, BAD, BAD, Answer.OPPOSITE),
+        (GOOD, GOOD, GOOD, Answer.OPPOSITE),  # no shortcut was needed
+        (SPLIT, GOOD, GOOD, Answer.MIXED),
+        (BAD, SPLIT, SPLIT, Answer.MIXED),
+        (BAD, BAD, SPLIT, Answer.MIXED),
+        ([90, 90], GOOD, GOOD, Answer.EXPLORATORY),
+        (BAD[:3], GOOD[:3], GOOD[:3], Answer.EXPLORATORY),
+        (BAD, [1, 2], [], Answer.EXPLORATORY),
+        ([], GOOD, GOOD, Answer.NOT_RECORDED),
+        (GOOD, [], [], Answer.NOT_RECORDED),
     ],
 )
-def test_the_verdict_on_a_depth_follows_its_rule(plain, usual, zero, expected):
+def test_what_a_depth_says_of_c1_follows_its_rule(plain, usual, zero, expected):
     runs = _runs({PLAIN: plain, USUAL: usual, ZERO: zero})
     others = _runs({PLAIN: GOOD, USUAL: BAD, ZERO: BAD}, depth=56)
-    assert verdict_at(pd.concat([runs, others]), 110) == expected
+    assert answer_at(pd.concat([runs, others]), 110) == expected
+
+
+@pytest.mark.parametrize(
+    ("plain", "usual", "zero", "seen"),
+    [
+        (BAD, GOOD, GOOD, "the residual net trains and the plain one fails"),
+        (BAD, BAD, GOOD, "the residual net trains with zero-γ and the plain one fails"),
+        (GOOD, BAD, BAD, "the plain net trains too"),
+        (BAD, BAD, BAD, "no net trains"),
+        (SPLIT, GOOD, GOOD, "seeds disagree, or are too few"),
+    ],
+)
+def test_what_is_seen_at_a_depth_is_told_in_words(plain, usual, zero, seen):
+    assert seen_at(_runs({PLAIN: plain[:3], USUAL: usual[:3], ZERO: zero[:3]}), 110) == seen
 
 
 def _net(training, validation, seeds=3):

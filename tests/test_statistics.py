@@ -3,9 +3,18 @@ from math import isnan, sqrt
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from resnet_study.errors import InputError
-from resnet_study.statistics import estimate, paired_difference
+from resnet_study.statistics import (
+    coverage,
+    estimate,
+    from_moments,
+    p_value,
+    paired_difference,
+    same_mean,
+    within,
+)
 
 VALUES = pd.Series([4.0, 1.0, 7.0, 2.0, 6.0])
 
@@ -17,17 +26,56 @@ def test_mean_and_deviation_are_those_computed_by_hand():
     assert result.deviation == pytest.approx(sqrt((0 + 9 + 9 + 4 + 4) / 4))
 
 
-def test_the_interval_holds_the_mean_and_stays_within_the_values():
+def test_the_interval_is_students():
     result = estimate(VALUES)
-    assert 1 <= result.low < result.mean < result.high <= 7
+    low, high = stats.ttest_1samp(VALUES, 0).confidence_interval(0.95)
+    assert (result.low, result.high) == pytest.approx((low, high))
 
 
-def test_the_interval_is_the_percentile_bootstraps():
-    samples = np.random.default_rng(5).choice(VALUES, (20_000, len(VALUES))).mean(axis=1)
-    low, high = np.percentile(samples, [2.5, 97.5])
+@pytest.mark.parametrize("n", [3, 6, 10])
+def test_the_interval_holds_the_mean_as_often_as_it_says_and_a_bootstrap_does_not(n):
+    assert coverage(n, 4000, "student") == pytest.approx(0.95, abs=0.012)
+    assert coverage(n, 300, "percentile") < 0.93
+
+
+def test_six_values_decide_and_five_show_their_range():
+    five, six = estimate(VALUES), estimate(pd.concat([VALUES, pd.Series([5.0])]))
+    assert not five.decides and five.reach == (1.0, 7.0)
+    assert six.decides and six.reach == (six.low, six.high)
+
+
+def test_an_estimate_can_be_made_of_its_moments():
     result = estimate(VALUES)
-    # Means of five of these values lie on a grid of 0.2: one step of it either way.
-    assert (result.low, result.high) == pytest.approx((low, high), abs=0.21)
+    assert from_moments(5, result.mean, result.deviation, 1.0, 7.0) == result
+
+
+@pytest.mark.parametrize("alternative", ["two-sided", "less", "greater"])
+def test_a_p_value_is_that_of_a_t_test(alternative):
+    expected = stats.ttest_1samp(VALUES, 3.0, alternative=alternative).pvalue
+    assert p_value(estimate(VALUES), 3.0, alternative) == pytest.approx(expected)
+
+
+def test_equal_values_are_certain():
+    same = estimate(pd.Series([2.0] * 6))
+    assert p_value(same) == p_value(same, 1.0, "greater") == 0.0
+    assert p_value(same, 2.0) == p_value(same, 1.0, "less") == 1.0
+    assert isnan(p_value(estimate(pd.Series([2.0]))))
+
+
+def test_equivalence_takes_both_sides():
+    near, far = estimate(VALUES - 4), estimate(VALUES)
+    assert within(near, 4.0) == max(p_value(near, 4.0, "less"), p_value(near, -4.0, "greater"))
+    assert within(near, 4.0) < 0.05 < within(far, 4.0)
+    assert isnan(within(estimate(pd.Series([2.0])), 1.0))
+
+
+def test_two_means_are_compared_by_welch():
+    one, other = VALUES, pd.Series([9.0, 14.0, 30.0])
+    expected = stats.ttest_ind(one, other, equal_var=False).pvalue
+    assert same_mean(estimate(one), estimate(other)) == pytest.approx(expected)
+    certain = estimate(pd.Series([1.0, 1.0]))
+    assert same_mean(certain, certain) == 1
+    assert same_mean(certain, estimate(pd.Series([2.0, 2.0]))) == 0
 
 
 def test_the_interval_narrows_with_n():
