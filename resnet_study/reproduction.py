@@ -32,19 +32,17 @@ from resnet_study.training.checkpoints import read_checkpoint
 
 
 def compare(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
-    """One row an effect: its estimates from two tables of runs, and whether they agree.
+    """One row an effect that both have: its estimates from two tables of runs, and if they agree.
 
     ``p`` is of Welch's t test that both have one mean, adjusted over all effects by Holm's method;
     they agree unless it is below 0.05.
     """
-    effects = (*FIG2_EFFECTS, *HIGHWAY_EFFECTS)
-    table = pd.DataFrame(
-        {
-            "effect": effects,
-            "ours": [effect.estimate(ours) for effect in effects],
-            "theirs": [effect.estimate(theirs) for effect in effects],
-        }
-    )
+    rows = [
+        (effect, effect.estimate(ours), effect.estimate(theirs))
+        for effect in (*FIG2_EFFECTS, *HIGHWAY_EFFECTS)
+    ]
+    both = [row for row in rows if row[1].n and row[2].n]
+    table = pd.DataFrame(both, columns=["effect", "ours", "theirs"])
     values = [same_mean(*pair) for pair in zip(table.ours, table.theirs, strict=True)]
     p = multipletests(values, method="holm")[1]
     return table.assign(p=p, agree=p >= 0.05)

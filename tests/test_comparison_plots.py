@@ -190,7 +190,7 @@ def test_errors_by_fraction_have_a_line_for_each_bias(fractions):
     ]
 
 
-def test_gaps_are_drawn_with_their_intervals(fractions):
+def test_gaps_of_few_seeds_are_drawn_with_their_range(fractions):
     gates = [Gates(kernel=3, bias=bias) for bias in (-1, -4)]
     sizes = [data_size(fractions, gate, RATE) for gate in gates]
     training, validation = data_size_figures.gaps_by_fraction(sizes).axes
@@ -199,14 +199,14 @@ def test_gaps_are_drawn_with_their_intervals(fractions):
     means, lows, highs = zip(*drawn.values(), strict=True)
     assert means == (9, 7, 5, 3)
     estimates = sizes[0].validation.values()
-    assert lows == tuple(round(gap.low, 2) for gap in estimates)
-    assert highs == tuple(round(gap.high, 2) for gap in estimates)
+    assert lows == tuple(round(gap.least, 2) for gap in estimates)
+    assert highs == tuple(round(gap.most, 2) for gap in estimates)
     assert validation.get_title() == "validation"
     assert _points(validation)[0].keys() != _points(validation)[1].keys()  # side by side
     table = data_size_figures.gap_points(sizes)
     of_first = table[(table.gate_bias == -1) & (table.error == "validation")]
     assert tuple(of_first["mean"].round(2)) == means
-    assert tuple(of_first.low.round(2)) == lows
+    assert tuple(of_first.least.round(2)) == lows
     assert tuple(of_first.fraction) == (0.1, 0.25, 0.5, 1.0)
 
 

@@ -153,8 +153,10 @@ def test_draws_of_the_weights_give_an_interval():
     each = [growth(draw) for _, draw in norms.groupby("draw")]
     factors = pd.Series([draw.factor for draw in each])
     decades = pd.Series([math.log10(draw.total) for draw in each])
-    assert table.loc["factor"].to_dict() == pytest.approx(asdict(estimate(factors)))
-    assert table.loc["decades"].to_dict() == pytest.approx(asdict(estimate(decades)))
+    for quantity, values in {"factor": factors, "decades": decades}.items():
+        expected = asdict(estimate(values))
+        del expected["least"], expected["most"]
+        assert table.loc[quantity].to_dict() == pytest.approx(expected)
     assert table.n.eq(5).all()
     assert table["mean"]["factor"] == pytest.approx(0.71, abs=0.015)
     assert (table.low < table["mean"]).all() and (table["mean"] < table.high).all()

@@ -36,7 +36,7 @@ def test_ours_stand_below_the_published_ones_with_n_and_interval():
     ours = table.iloc[-1]
     assert (ours.layers, ours.gate, ours.n) == ("34, 34", "3×3, −2", "3")
     assert (ours["Highway, %"], ours["ResNet, %"]) == ("5.00 ± 1.00", "4.00 ± 1.00")
-    assert ours["gap, points"] == "+1.00 [+1.00, +1.00]"
+    assert ours["gap, points"] == "+1.00 (+1.00 to +1.00)"
     assert ours.parameters == "0.99 M, 0.70 M"
 
 

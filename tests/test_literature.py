@@ -206,6 +206,8 @@ def test_what_the_literature_says_of_the_claims(table):
     graded = literature.graded(table).set_index("claim").grade
     assert graded.to_dict() == {
         "C1": Grade.ESTABLISHED,
+        "C2": Grade.UNREPORTED,
+        "C3": Grade.UNREPORTED,
         "C4": Grade.REPORTED_ONCE,
         "C5": Grade.ESTABLISHED,
         "C6": Grade.REPORTED_ONCE,

@@ -22,7 +22,7 @@ from resnet_study.pipeline.run import Run
 from resnet_study.training.recipes import get_recipe
 
 TABLE = pd.DataFrame({"layer": ["a", "b"], "norm": [1.23456789, np.inf], "n": [3, 4]})
-STEP = Measurement("step", "What?", {"n": 2}, "step")
+STEP = Measurement("step", "What?", {"n": 2}, "pipeline.step")
 every_measurement = pytest.mark.parametrize("name", MEASUREMENTS)
 
 
@@ -72,7 +72,7 @@ def test_an_altered_file_is_refused(tmp_path):
 
 def test_a_step_that_fails_leaves_nothing(tmp_path):
     with pytest.raises(InputError, match="no"):
-        Measurement("broken", "", {}, "broken").record(tmp_path / "new")
+        Measurement("broken", "", {}, "pipeline.broken").record(tmp_path / "new")
     assert not list((tmp_path / "new").glob("*"))
 
 

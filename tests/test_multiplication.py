@@ -8,8 +8,8 @@ import pytest
 from resnet_study.figures import multiplication, sources
 from resnet_study.pipeline.measurements import MULTIPLICATION, get_measurement
 from resnet_study.pipeline.multiplication import KNOBS, kinds, measure, norms_of_draws
-from resnet_study.questions.gradients import fits_the_post, reading
-from resnet_study.statistics import Estimate
+from resnet_study.questions.gradients import distinct_nets, fits_the_post, reading, with_readings
+from resnet_study.statistics import Estimate, from_moments
 
 SMALL = {"depths": [4], "width": 16, "inputs": 8, "images": 32, "classes": 3, "draws": 2}
 
@@ -73,7 +73,7 @@ def test_with_batch_normalisation_the_initialisation_is_no_matter(recorded):
 
 
 def _decades(low, high):
-    return Estimate(5, (low + high) / 2, 0.1, low, high)
+    return Estimate(6, (low + high) / 2, 0.1, low, high)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,19 @@ def _decades(low, high):
 )
 def test_the_rule_reads_the_whole_interval(low, high, says):
     assert reading(_decades(low, high)) == says
+
+
+def test_nets_with_normalisation_are_counted_once(recorded):
+    nets = distinct_nets(recorded.reset_index())
+    assert len(nets) == 18
+    assert (nets[nets.normalised].initialisation == "he").all()
+
+
+def test_intervals_of_the_record_are_students_from_its_moments(recorded):
+    table = recorded.reset_index()
+    for _, net in with_readings(table).iterrows():
+        expected = from_moments(net.factor_n, net.factor_mean, net.factor_deviation)
+        assert (net.factor_low, net.factor_high) == (expected.low, expected.high)
 
 
 def test_two_draws_decide_nothing():

@@ -58,8 +58,8 @@ def test_nets_that_are_not_recorded_are_left_out():
 
 
 def _remainder(effect, mean, reach=1.0, n=3):
-    gap = Estimate(n, mean, 1.0, mean - reach, mean + reach)
-    return Remainder(effect, gap, Estimate(n, 0.0, 1.0, -1.0, 1.0), both_fail=False)
+    gap = Estimate(n, mean, 1.0, mean - reach, mean + reach, mean - reach, mean + reach)
+    return Remainder(effect, gap, Estimate(n, 0.0, 1.0, -1.0, 1.0, -1.0, 1.0), both_fail=False)
 
 
 def test_an_effect_that_remains_is_full_and_others_are_hollow():

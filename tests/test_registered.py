@@ -52,10 +52,9 @@ def test_a_difference_must_be_real_after_holms_correction():
     weak = from_moments(6, 1.0, 0.8)  # p = 0.028 by itself
     assert registered.p_value(weak) < 0.05
     assert _judged(C4=weak)["C4"].answer is not Answer.SAME
-    others = dict.fromkeys(set(MEASURES) - {"C4"}, LARGE)
-    assert (
-        _judged(C4=weak, **others)["C4"].answer is Answer.SAME
-    )  # the last of six is not corrected
+    others = dict.fromkeys(set(MEASURES) - {"C4"}, LARGE) | {"C7": from_moments(6, -20.0, 1.0)}
+    last = _judged(C4=weak, **others)["C4"]  # of six, which is not corrected
+    assert last.adjusted == last.p and last.answer is Answer.SAME
 
 
 def test_missing_measures_make_the_correction_no_weaker():

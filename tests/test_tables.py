@@ -12,7 +12,7 @@ from resnet_study.questions.containment import containment_gaps
 from resnet_study.questions.data_size import DataSize
 from resnet_study.questions.effects import FIG2_EFFECTS
 from resnet_study.questions.experiments import EXPERIMENTS, Arm, Grid
-from resnet_study.questions.highway import HIGHWAY_EFFECTS, highway_gaps
+from resnet_study.questions.highway import highway_gaps
 from resnet_study.reproduction import compare
 from resnet_study.statistics import Estimate, estimate
 
@@ -47,7 +47,10 @@ def _runs(diverged=()):
     ],
 )
 def test_a_difference_is_written_with_its_sign_and_interval(mean, low, high, text):
-    assert words.mean_and_interval(Estimate(5, mean, 1.0, low, high)) == text
+    assert words.mean_and_interval(Estimate(6, mean, 1.0, low, high)) == text
+    few = Estimate(5, mean, 1.0, -9.0, 9.0, low, high)  # whose range is told, and called so
+    low, high = text.split("[")[1].strip("]").split(", ")
+    assert words.mean_and_interval(few) == f"{text.split(' ')[0]} ({low} to {high})"
 
 
 def test_an_error_is_written_with_its_deviation():
@@ -71,15 +74,14 @@ def test_a_run_that_diverged_is_counted_and_left_out_of_the_mean():
     assert row["training, %"] == "50.50 ± 0.71"
 
 
-def test_effects_have_one_row_each_with_n_claim_and_verdict():
+def test_effects_have_one_row_each_with_n_claim_and_answer():
     table = fig2.effect_table(_runs())
     assert len(table) == len(FIG2_EFFECTS)
     first = table.iloc[0]
     assert first["difference"] == "plain-34 − plain-18"
-    assert first["points [95 % interval]"] == "+48.00 [+48.00, +48.00]"
-    assert (first["n"], first["claimed"], first["verdict"]) == (3, "higher (C4)", "supported")
+    assert first[words.POINTS] == "+48.00 (+48.00 to +48.00)"
+    assert (first["n"], first["claimed"], first["reads"]) == (3, "higher (C4)", "exploratory")
     assert table.difference.tolist()[2] == "ResNet-34 − ResNet-18"
-    assert table.verdict.tolist()[2] == "not decided"
 
 
 def _arms():
@@ -133,7 +135,7 @@ def test_gaps_are_written_with_gate_interval_and_cost():
     assert table.network.tolist() == ["Highway-18", "Highway-34"]
     row = table.iloc[0]
     assert (row.gate, row.matched, row.parameters) == ("3×3, −2", "", "1,234,567")
-    assert row["points [95 % interval]"] == "0.00 [0.00, 0.00]"
+    assert row[words.POINTS] == "0.00 (0.00 to 0.00)"
     assert (row.n, row["multiply-adds"], row["sign"]) == (3, "4,500,000", "undecided")
 
 
@@ -141,12 +143,11 @@ def test_the_report_sets_ours_beside_theirs():
     ours, theirs = _runs(), _runs()
     theirs = theirs[theirs.seed < 2]
     table = reproduction.comparison_table(compare(ours, theirs))
-    assert len(table) == len(FIG2_EFFECTS) + len(HIGHWAY_EFFECTS)
+    assert len(table) == len(FIG2_EFFECTS)  # no Highway net is among them
     first = table.iloc[0]
-    assert first["our points (n)"] == "+48.00 [+48.00, +48.00] (3)"
-    assert first["your points (n)"].endswith("(2)")
-    assert (first["claim"], first["ours"], first["yours"]) == ("C4", "supported", "not decided")
-    assert first["agreement"] == "compatible"
+    assert first["ours"] == "+48.00 (+48.00 to +48.00), n = 3"
+    assert first["yours"].endswith("n = 2")
+    assert (first["claim"], first["agree"], first["p"]) == ("C4", "yes", "1.00")
 
 
 def test_a_table_is_shown_without_row_numbers():
@@ -158,7 +159,7 @@ def test_a_table_is_shown_without_row_numbers():
 def test_what_one_seed_cannot_tell_is_left_out():
     one, none = estimate(pd.Series([2.0])), estimate(pd.Series([], dtype=float))
     assert words.mean_and_deviation(one) == "2.00"
-    assert words.mean_and_interval(one) == "+2.00 [–]"
+    assert words.mean_and_interval(one) == "+2.00"
     assert words.mean_and_deviation(none) == words.mean_and_interval(none) == "–"
 
 
@@ -202,7 +203,7 @@ def test_two_precisions_are_compared_seed_by_seed():
         "network": "plain-18",
         "float32, %": "1.00 ± 0.00",
         "bfloat16, %": "2.00 ± 0.50",
-        "difference, points [95 % interval]": "+1.00 [+0.50, +1.50]",
+        f"difference, {words.POINTS}": "+1.00 (+0.50 to +1.50)",
         "n": 3,
     }
 
@@ -216,8 +217,8 @@ def test_a_gpu_is_asked_for_only_where_it_takes_one(tmp_path):
 
 
 def _data_size(n=3):
-    gaps = {f: Estimate(n, 4 * f, 0.5, 3 * f, 5 * f) for f in (0.1, 1.0)}
-    slope = Estimate(n, -2.0, 0.5, -3.0, -1.0)
+    gaps = {f: Estimate(n, 4 * f, 0.5, 3 * f, 5 * f, 3 * f, 5 * f) for f in (0.1, 1.0)}
+    slope = Estimate(n, -2.0, 0.5, -3.0, -1.0, -3.0, -1.0)
     return DataSize(Gates(kernel=3, bias=-4), gaps, gaps, slope, slope)
 
 
@@ -226,15 +227,15 @@ def test_gaps_by_amount_of_data_have_one_row_a_gate_and_fraction():
     assert table["data"].tolist() == ["10 %", "100 %"]
     row = table.iloc[1]
     assert (row.gate, row.n) == ("3×3, −4", 3)
-    assert row["validation, points [95 % interval]"] == "+4.00 [+3.00, +5.00]"
+    assert row[f"validation, {words.POINTS}"] == "+4.00 (+3.00 to +5.00)"
 
 
-def test_slopes_have_reading_and_verdict_once_every_fraction_is_there():
+def test_slopes_have_reading_and_answer_once_every_fraction_is_there():
     (row,) = data_size.slope_table([_data_size()], (0.1, 1.0)).to_dict("records")
-    assert row["validation, a decade [95 %]"] == "−2.00 [−3.00, −1.00]"
-    assert (row["n"], row["reading"], row["verdict"]) == (3, "optimisation", "refuted")
+    assert row[f"validation, {words.POINTS} a decade"] == "−2.00 (−3.00 to −1.00)"
+    assert (row["n"], row["reading"], row["C9"]) == (3, "optimisation", "exploratory")
     (row,) = data_size.slope_table([_data_size()], (0.1, 0.5, 1.0)).to_dict("records")
-    assert row["verdict"] == row["reading"] == words.NOT_RECORDED
+    assert row["C9"] == row["reading"] == words.NOT_RECORDED
 
 
 @pytest.mark.parametrize(
@@ -288,7 +289,7 @@ def test_gaps_of_contained_nets_are_paired_with_drawn_and_residual_ones():
     assert table.layers.tolist() == [18, 18, 18, 34]
     row = table.iloc[1]
     assert (row.n, row["sign"], row.parameters) == (3, "higher", "1,234,567")
-    assert row["points [95 % interval]"].startswith("+77.00 [")
+    assert row[words.POINTS].startswith("+77.00 (")
 
 
 def test_without_a_highway_net_there_are_no_gaps_to_show():

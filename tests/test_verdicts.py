@@ -29,7 +29,7 @@ def test_every_answer_is_for_a_claim_or_against_it_or_leaves_it_open_or_is_divid
     assert not FOR & AGAINST and not FOR & OPEN and not AGAINST & OPEN
 
 
-@pytest.mark.parametrize(("one", "other"), itertools.product(Answer, Answer))
+@pytest.mark.parametrize(("one", "other"), [*itertools.product(Answer, Answer)])
 def test_two_answers_make_one_whichever_comes_first(one, other):
     found = combine([one, other])
     assert found is combine([other, one]) is combine([one, other, one])

@@ -57,7 +57,10 @@ def gap_points(sizes: Iterable[DataSize]) -> pd.DataFrame:
                 "gate_bias": size.gates.bias,
                 "error": split,
                 "fraction": fraction,
-                **{name: getattr(gap, name) for name in ("n", "mean", "low", "high")},
+                **{
+                    name: getattr(gap, name)
+                    for name in ("n", "mean", "low", "high", "least", "most")
+                },
             }
             for size in sizes
             for split in PANELS.values()

@@ -73,8 +73,18 @@ LINES = {
     ),
     "C2": (
         Sentence(
-            "The mechanism is real, in sigmoid nets, and not in all kinds.",
+            "The mechanism is real in sigmoid nets and absent in others.",
             lambda found: found["C2"].at("untrained fully connected nets").answer is Answer.MIXED,
+        ),
+        Sentence(
+            "In plain-34 with batch normalisation gradients do not vanish: before the first step they "
+            "explode, and clipping them lowers its training error on digits by {} points. There they "
+            "are part of the cause.",
+            lambda found: (
+                found["C2"].at(DIGITS).answer is Answer.SAME
+                and _effect(found, "C2", "plain-34 on digits, watched").least > 1
+            ),
+            lambda found: _points(_effect(found, "C2", DIGITS).mean),
         ),
     ),
     "C3": (
