@@ -5,7 +5,7 @@ from math import isnan, nan, sqrt
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special, stats
 
 from resnet_study.errors import InputError
 
@@ -49,7 +49,7 @@ def from_moments(n: int, mean: float, deviation: float, least=nan, most=nan) -> 
     """The estimate of a mean with Student's 95 % interval, from the moments of its values."""
     if n < 2:
         return Estimate(n, mean, nan, nan, nan, least, most)
-    reach = float(stats.t.ppf(0.975, n - 1)) * deviation / sqrt(n)
+    reach = float(special.stdtrit(n - 1, 0.975)) * deviation / sqrt(n)
     return Estimate(n, mean, deviation, mean - reach, mean + reach, least, most)
 
 
@@ -89,7 +89,7 @@ def p_value(effect: Estimate, against: float = 0.0, alternative: str = "two-side
         beyond = {"less": effect.mean < against, "greater": effect.mean > against}
         return 0.0 if beyond.get(alternative, effect.mean != against) else 1.0
     t = (effect.mean - against) / effect.standard_error
-    tail = {"less": stats.t.cdf(t, effect.n - 1), "greater": stats.t.sf(t, effect.n - 1)}
+    tail = {"less": special.stdtr(effect.n - 1, t), "greater": special.stdtr(effect.n - 1, -t)}
     return float(tail.get(alternative, 2 * min(tail.values())))
 
 
@@ -115,7 +115,7 @@ def coverage(n: int, draws: int, interval: str, seed: int = 0) -> float:
     random = np.random.default_rng(seed)
     values = random.normal(size=(draws, n))
     if interval == "student":
-        reach = stats.t.ppf(0.975, n - 1) * values.std(axis=1, ddof=1) / sqrt(n)
+        reach = special.stdtrit(n - 1, 0.975) * values.std(axis=1, ddof=1) / sqrt(n)
         return float((np.abs(values.mean(axis=1)) <= reach).mean())
     held = 0
     for sample in values:

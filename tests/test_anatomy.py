@@ -163,7 +163,7 @@ def test_the_table_of_gradients_reads_each_net_and_counts_its_seeds():
     errors = errors.assign(epoch=20)
     (row,) = gradients.gradient_table(grown, errors, [0, 23]).to_dict("records")
     assert row["iteration 0"].endswith(") ↑")
-    assert row["iteration 23"].endswith("] =")
+    assert row["iteration 23"].endswith(") =")
     assert (row["network"], row["n"], row["training error, %"]) == ("plain-34", 3, "50.00 ± 10.00")
 
 

@@ -7,6 +7,7 @@ from resnet_study.figures import objections as objections_figures
 from resnet_study.questions import objections as objections_questions
 from resnet_study.questions.experiments import OBJECTIONS, Arm
 from resnet_study.questions.objections import BEST, DEGRADATION, MEANS, RECIPE, SHORTCUT
+from resnet_study.questions.words import POINTS
 from resnet_study.training.recipes import get_recipe
 
 DIGITS = get_recipe("digits")

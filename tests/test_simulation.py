@@ -16,9 +16,9 @@ def test_every_claims_whole_rule_decides_falsely_in_at_most_one_draw_of_twenty(r
     table = recorded["false_decisions"]
     assert set(table.claim) == {claim.number for claim in CLAIMS}
     assert get_measurement("rules").settings["draws"] == 10_000
-    # A rule at exactly 5 % shows, in 10,000 draws, up to 5.5 % once in a hundred times.
-    assert (table.share <= 0.055).all()
-    assert (table[table.true == "no effect"].share <= 0.055).all()
+    assert (table[table.true == "no effect anywhere"].share <= 0.05).all()
+    # The others are at 5 % by design, which 10,000 draws know to ±0.65 points at three deviations.
+    assert (table.share <= 0.0565).all()
 
 
 def test_the_record_is_what_the_rules_of_today_do(recorded):

@@ -1,6 +1,7 @@
 """Errors by the amount of data: figures and tables."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -57,10 +58,7 @@ def gap_points(sizes: Iterable[DataSize]) -> pd.DataFrame:
                 "gate_bias": size.gates.bias,
                 "error": split,
                 "fraction": fraction,
-                **{
-                    name: getattr(gap, name)
-                    for name in ("n", "mean", "low", "high", "least", "most")
-                },
+                **asdict(gap),
             }
             for size in sizes
             for split in PANELS.values()

@@ -77,9 +77,9 @@ LINES = {
             lambda found: found["C2"].at("untrained fully connected nets").answer is Answer.MIXED,
         ),
         Sentence(
-            "In plain-34 with batch normalisation gradients do not vanish: before the first step they "
-            "explode, and clipping them lowers its training error on digits by {} points. There they "
-            "are part of the cause.",
+            "In plain-34 with batch normalisation gradients do not vanish. Before the first step "
+            "they explode, and clipping them lowers its training error on digits by {} points: "
+            "there they are part of the cause.",
             lambda found: (
                 found["C2"].at(DIGITS).answer is Answer.SAME
                 and _effect(found, "C2", "plain-34 on digits, watched").least > 1
