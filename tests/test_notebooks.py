@@ -30,6 +30,7 @@ COMMITTED = (
     "gradients",
     "multiplication",
     "objections",
+    "pictures",
     "reproduction",
     "shortcut",
     "speed",
