@@ -1,4 +1,4 @@
-"""What ``README.md`` shows of the records: the verdicts in short, and Fig. 2 on digits.
+"""What ``README.md`` shows of the records: the verdicts in short, and Fig. 2 on fifty classes.
 
 As a program, ``python book/readme.py``, it renews both.
 """
@@ -41,7 +41,7 @@ def renew(readme: Path = README, figure: Path = FIGURE) -> None:
         words.markdown(claims_figures.front_table(claims.examine(), links=False)),
     )
     style.use_style()
-    curves = load_curves(EXPERIMENTS["fig2"].records())
+    curves = load_curves(EXPERIMENTS["fig2"].records(recipe="tiny-imagenet-50"))
     drawn = fig2.fig2({"": style.long_curves(curves)})
     drawn.set_facecolor("white")  # a README may stand on a dark page, and is not ours to style
     style.save_svg(drawn, figure)
