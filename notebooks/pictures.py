@@ -110,7 +110,7 @@ sources.numbers([*central, CURVES])
 # The paper's nets saw ImageNet for thirty times as many iterations. On a common axis, the share of the training, the two stories are
 # alike in training error, in sign though not in size.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-fifty-paper", "caption": "34 − 18 layers in training error against the share of the training: ours on fifty classes, clean images, with a 95 % interval over six seeds; dashed, the paper's on ImageNet, one training each, digitised, as far as its figure shows them. The axes of the panels differ."}, "image": {"alt": "Two panels of the gap against the share of the training. Plain nets: both lines lie above zero throughout, ours at about twelve points, the paper's at about three. Residual nets: both end below zero, ours at about two points, the paper's at about three."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-fifty-paper", "caption": "34 − 18 layers in training error against the share of the training: ours on fifty classes, clean images, with a 95 % interval over six seeds; dashed, the paper's on ImageNet, one training each, digitised, as far as its figure shows them. The axes of the panels differ."}, "image": {"alt": "Two panels of the gap against the share of the training. Plain nets: both lines lie above zero throughout, ours at about twelve points, the paper's at about two. Residual nets: both end below zero, ours at about two points, the paper's at about five."}}
 sources.figure(
     pictures_figures.beside_paper(gaps, theirs),
     {"ours, " + family: gaps[family, "training"] for family in ("plain", "residual")}

@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from resnet_study.figures.style import FAMILY_COLOURS, label_curves
@@ -44,7 +45,9 @@ def beside_paper(
         axes.plot(theirs.share, theirs["mean"], "--", color=colour, label="the paper, ImageNet")
         axes.set(title=NETWORKS[family], xlabel="share of the training")
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        axes.legend()
+    styles = {"ours, fifty classes": "-", "the paper, ImageNet": "--"}
+    handles = [Line2D([], [], color="#444444", ls=ls, label=name) for name, ls in styles.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
 
 
@@ -77,7 +80,7 @@ def highway_gaps(gaps: dict[tuple[int, str], pd.DataFrame]) -> Figure:
 
 def _panels(titles: tuple[str, ...], label: str, sharey: bool = True) -> tuple[Figure, dict]:
     figure, grid = plt.subplots(
-        1, len(titles), figsize=(7.2, 3.2), sharey=sharey, layout="constrained"
+        1, len(titles), figsize=(7.2, 3.4), sharey=sharey, layout="constrained"
     )
     for axes, title in zip(grid, titles, strict=True):
         axes.axhline(0, color="#444444", linewidth=1)
