@@ -94,7 +94,7 @@ def registered_table(readings: dict[str, Reading]) -> pd.DataFrame:
 def rules_table(false_decisions: pd.DataFrame) -> pd.DataFrame:
     """A table of :func:`resnet_study.questions.simulation.false_decisions` as text."""
     share = false_decisions.share.map("{:.1%}".format).str.replace("%", " %")
-    return false_decisions.assign(share=share)
+    return false_decisions.assign(share=share).rename(columns={"false": "false to say"})
 
 
 def coverage_table(coverage: pd.DataFrame) -> pd.DataFrame:

@@ -51,7 +51,7 @@ def false_decisions(draws: int, seed: int = 0) -> pd.DataFrame:
         random = np.random.default_rng([seed, number])
         share = float(np.mean([wrong(random) for _ in range(draws)]))
         rows.append((claim, true, false, share))
-    table = pd.DataFrame(rows, columns=["claim", "true", "false to say", "share"])
+    table = pd.DataFrame(rows, columns=["claim", "true", "false", "share"])
     return table.sort_values("claim", kind="stable", ignore_index=True)
 
 
