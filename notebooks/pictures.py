@@ -28,6 +28,7 @@ from resnet_study.figures import fig2, sources, style, tables
 from resnet_study.figures import pictures as pictures_figures
 from resnet_study.pipeline.frames import load_curves, load_runs
 from resnet_study.pipeline.parameters import check_parameters
+from resnet_study.pipeline.records import read_record
 from resnet_study.questions import experiments, pictures, registered, words
 from resnet_study.questions.experiments import EXPERIMENTS
 from resnet_study.questions.paper import CURVES, load_paper_curves
@@ -85,6 +86,7 @@ readings = registered.readings(recipe, folder)
 facts = {
     "crossing": f"{crossed:,}" if crossed else "none",
     "crossing_share": words.percent(crossed / residual.iteration.max()) if crossed else "–",
+    "one_image": f"{100 / read_record(central[0])['validation_images']:.2f}",
     "iterations": f"{residual.iteration.max():,}",
     "plain": words.mean_and_interval(readings["C4"].effect),
     "deeper": words.mean_and_interval(readings["C5"].effect),
@@ -207,7 +209,7 @@ sources.table(
 # - *The width.* Nets an eighth as wide as the paper's are limited by it. A wider deep net may gain on new pictures what these
 #   do not.
 # - *The rates.* Each family has the best of a grid of rates a factor of three apart, from pilots of one seed and thirty epochs.
-# - *Sampling.* One validation picture of 2,500 is 0.04 points. The intervals are over seeds; they say how these nets differ on these
+# - *Sampling.* One validation picture is {glue:text}`one_image` points. The intervals are over seeds; they say how these nets differ on these
 #   pictures.
 #
 # **The answer.** Of Fig. 2 the left half shows on fifty classes as on ImageNet: depth makes a plain net worse, by

@@ -34,7 +34,7 @@ measurements_dir: str = (
     "data/measurements"  # folder of the measurements; relative to the repository
 )
 
-# %% tags=["remove-cell"]
+# %% tags=["hide-cell"]
 check_parameters()
 folder = paths.ROOT / runs_dir
 found = claims.examine(folder, paths.ROOT / measurements_dir)

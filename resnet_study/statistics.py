@@ -37,6 +37,7 @@ class Estimate:
 
     @property
     def standard_error(self) -> float:
+        """Of the mean."""
         return self.deviation / sqrt(self.n)
 
     @property

@@ -16,7 +16,7 @@ def front_table(found: dict[str, Examined], links: bool = True) -> pd.DataFrame:
         claim = one.claim
         rows.append(
             {
-                "": f"[{number}](claims.ipynb#claim-{number.lower()})" if links else number,
+                "": f"[{number}](claim-{number.lower()})" if links else number,
                 "Verdict": f"**{one.verdict}**",
                 "What we say": line(number, found),
                 "The post claims": claim.text,

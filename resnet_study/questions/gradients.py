@@ -96,8 +96,8 @@ WITH = {"batch": "decades with BN", "none": "decades without BN"}
 def judge_balance(balance: pd.DataFrame) -> tuple[Answer, dict[str, Estimate], float]:
     """C3 in nets that are drawn and not trained, by the registered rule.
 
-    D is the imbalance, |decades|, of the residual net less the plain one's of the same draw, with
-    normalisation and without; two t tests, adjusted by Holm's method. *same sign* if both are below
+    D is the imbalance, the size of ``decades``, of the residual net less the plain one's of the
+    same draw, with normalisation and without; two t tests, adjusted by Holm's method. *same sign* if both are below
     0, *in part* if one is and the other is not.
 
     Args:

@@ -14,7 +14,8 @@ from resnet_study.questions.scales import REGISTERED
 from resnet_study.questions.verdicts import Answer
 from resnet_study.statistics import Estimate
 
-PICTURES, DIGITS = REGISTERED.values()
+PICTURES = REGISTERED["tiny-imagenet-50"]
+DIGITS = REGISTERED["digits"]
 NOT_SO = "Not so in these records: "
 Found = dict[str, Examined]
 

@@ -18,8 +18,8 @@ def gap_by_iteration(
     Of a table of :func:`resnet_study.pipeline.frames.load_curves` with runs of one length.
 
     Returns:
-        One row an evaluation: iteration, share (of the training), n, mean, and low and high, the
-        ends of Student's 95 % interval.
+        A table of one row an evaluation, with iteration, share (of the training), n, mean, and
+        low and high, the ends of Student's 95 % interval.
     """
     first, second = (
         select(curves, **net).pivot(index="iteration", columns="seed", values=metric)

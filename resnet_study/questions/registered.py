@@ -30,7 +30,8 @@ from resnet_study.questions.verdicts import DELTA, Answer, read
 from resnet_study.statistics import FEWEST, Estimate, estimate, p_value, within
 from resnet_study.training.recipes import get_recipe
 
-CLEAN, VALIDATION = "clean_training_error", "validation_error"
+CLEAN = "clean_training_error"
+VALIDATION = "validation_error"
 OTHER = {CLEAN: VALIDATION, VALIDATION: CLEAN}
 AS_GOOD = "no larger than δ"  # what C7 claims of its difference; the others claim a sign
 
@@ -63,7 +64,7 @@ class Reading:
     """What one measure says: D with its tests, the answer, and the records behind it.
 
     ``p`` is of the test that the claim asks for and ``adjusted`` the same after Holm's method;
-    ``equivalence`` that of |D| < ``DELTA``. NaN before all seeds are recorded. ``other`` is the
+    ``equivalence`` that of D within ±``DELTA``. NaN before all seeds are recorded. ``other`` is the
     same difference in the other kind of error, which decides nothing.
     """
 

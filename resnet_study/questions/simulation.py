@@ -21,7 +21,8 @@ ELSEWHERE = {
     claim: from_moments(FEWEST, -10 * SPREAD, SPREAD) if measure.claimed == AS_GOOD else LARGE
     for claim, measure in MEASURES.items()
 }
-HERE, NOWHERE = "no effect here, large ones elsewhere", "no effect anywhere"
+HERE = "no effect here, large ones elsewhere"
+NOWHERE = "no effect anywhere"
 
 
 def measure(draws: int, seeds: list[int]) -> dict[str, pd.DataFrame]:
