@@ -95,7 +95,7 @@ def test_a_finding_bears_on_a_claim_by_the_checks_it_meets():
         assert bearing(met | {check: False, Check.OBJECT: False}) is Bearing.NONE
 
 
-@pytest.mark.parametrize("grade", set(Grade) - {Grade.UNREPORTED})
+@pytest.mark.parametrize("grade", [grade for grade in Grade if grade is not Grade.UNREPORTED])
 @pytest.mark.parametrize("answer", Answer)
 def test_ours_moves_the_literature_only_where_it_bears_directly_and_disagrees(grade, answer):
     for how in (Bearing.IN_KIND, Bearing.NONE):
