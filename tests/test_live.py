@@ -1,4 +1,4 @@
-"""The live pieces: nets in the page that are torch's, charts that answer, on paper and without scripts."""
+"""The live pieces: nets in the page that are torch's, and charts that answer."""
 
 from itertools import product
 
