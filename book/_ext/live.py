@@ -1,10 +1,10 @@
-"""The live pieces: what their scripts are given, and their pictures on paper and without scripts.
+"""The live pieces: what their scripts are given, and what stands in their place on paper.
 
 A Sphinx extension (see ``extra_extensions`` in ``_config.yml``). The directive ``live`` puts a piece
 of ``PIECES`` onto a page, filled from ``book/_templates/live_*.html``; its data are written as a
-script into the site, since a page opened from a file may not ask for any other kind of data. Two
-pieces have a still drawn from the records; the nets' own, which train in the page, is what the page
-drew (``book/still.py``).
+script into the site, since a page opened from a file may not ask for any other kind of data. Its
+still, for paper and for browsers without scripts, is drawn from the records; that of the nets that
+train in the page is what the page drew (``book/still.py``).
 """
 
 import json
@@ -209,10 +209,11 @@ def still_of_film():
     return gradients.profiles(norms, 34, list(MOMENTS))
 
 
-PIECES: dict[str, tuple[str, Callable[[], dict], Callable | None]] = {
-    "try": ("DIGITS", digits, None),  # constant of the script, what it holds, still
-    "objections": ("OBJECTIONS", objections, still_of_fig2),
-    "film": ("FILM", film, still_of_film),
+# What a piece's script is given, as a constant of its name, and its still.
+PIECES: dict[str, tuple[Callable[[], dict], Callable | None]] = {
+    "try": (digits, None),
+    "objections": (objections, still_of_fig2),
+    "film": (film, still_of_film),
 }
 
 
@@ -225,13 +226,14 @@ class Live(_Rendered):
         """The filled template of the piece; its data and its still are written at the end."""
         (name,) = self.arguments
         require_one_of("live piece", name, PIECES)
+        self.data = PIECES[name][0]()
         self.template = f"live_{name}.html"
         self.env.metadata[self.env.docname][PIECE] = name
         return super().run()
 
     def context(self) -> dict:
-        """Nothing but where the site's files are."""
-        return {}
+        """What the script is given, too: menus are made of it."""
+        return self.data
 
 
 def write_files(app, exception) -> None:
@@ -240,10 +242,10 @@ def write_files(app, exception) -> None:
         return
     static = Path(app.outdir) / "_static"
     for name in {page[PIECE] for page in app.env.metadata.values() if PIECE in page}:
-        constant, data, still = PIECES[name]
+        data, still = PIECES[name]
         text = json.dumps(data(), separators=(",", ":"), allow_nan=False, ensure_ascii=False)
-        path = static / f"{constant.lower()}.js"
-        path.write_text(f"const {constant} = {text};\n", encoding="utf-8")
+        script = f"const {name.upper()} = {text};\n"
+        (static / f"{name}-data.js").write_text(script, encoding="utf-8")
         if still:
             style.use_style()
             drawn = still()

@@ -57,6 +57,7 @@ const Charts = (() => {
      ``name`` and a ``link``. ``band`` is a stretch of y to shade, ``room`` are pixels for labels. */
   const draw = (container, { title, x, y, lines, band, room = 0, labelled = "right" }) => {
     const width = container.clientWidth;
+    if (width === 0) return; // not to be seen
     const left = MARGIN.left + (labelled === "left" ? room : 0);
     const right = width - MARGIN.right - (labelled === "right" ? room : 0);
     const bottom = HEIGHT - MARGIN.bottom;

@@ -1,5 +1,5 @@
 /* "Train both, here": a plain and a residual net of the same settings, each in a worker of its own.
-   DIGITS (digits.js) are the images, and the recipe by which the nets are trained. */
+   TRY (try-data.js) are the images, and the recipe by which the nets are trained. */
 "use strict";
 
 (() => {
@@ -55,7 +55,10 @@
     Object.entries(chosen).forEach(([name, value]) => (form.elements[name].value = value));
     forget();
     byId("asks").textContent = asks;
+    mark(key);
   };
+  const mark = (key) =>
+    [...byId("presets").children].forEach((button) => button.setAttribute("aria-pressed", button.value === key));
   const forget = () => {
     stop();
     seen = { plain: [], residual: [] };
@@ -89,14 +92,14 @@
         draw();
         if (FAMILIES.every(isDone)) end();
       };
-      worker.postMessage({ config: config(family), ...DIGITS });
+      worker.postMessage({ config: config(family), ...TRY });
       return worker;
     });
     draw();
   };
   const last = (family) => seen[family].at(-1);
   const isDone = (family) =>
-    seen[family].length > 0 && (last(family).error === null || last(family).epoch === DIGITS.recipe.epochs);
+    seen[family].length > 0 && (last(family).error === null || last(family).epoch === TRY.recipe.epochs);
   const end = () => {
     stop();
     byId("says").textContent = summary();
@@ -114,13 +117,12 @@
   const atTheStart = (family) => {
     const found = ratio(seen[family][0]);
     const reading = found > 10 ? "it exploded" : found < 0.1 ? "it vanished" : "it stayed in bounds";
-    return `${Charts.factor(found)} times in the ${family} net (${reading})`;
+    return `in the ${family} net ${Charts.factor(found)} times that at the last (${reading})`;
   };
   const summary = () =>
     `The plain net ${ending("plain")}, the residual net ${ending("residual")}. ` +
     `You said: ${GUESSES[guess]}. ${guess === winner() ? "So it is." : `It was ${GUESSES[winner()]}.`} ` +
-    "Before the first step, the gradient at the first layer was that at the last " +
-    `${FAMILIES.map(atTheStart).join(", and ")}.`;
+    `Before the first step, the gradient at the first layer was ${FAMILIES.map(atTheStart).join(" and ")}.`;
 
   /* Curves. */
   const errors = (family) => seen[family].filter(({ error }) => error != null).map(({ epoch, error }) => [epoch, error]);
@@ -129,7 +131,7 @@
       .map((norm, i) => [2 * i + 1, Math.log10(norm / norms.at(-1))])
       .filter(([, value]) => Number.isFinite(value));
   const draw = () => {
-    const { epochs } = DIGITS.recipe;
+    const { epochs } = TRY.recipe;
     const [plain, residual] = FAMILIES.map((family) => errors(family).at(-1)?.[1].toFixed(1) ?? "none yet");
     Charts.draw(byId("errors"), {
       title: `Training error in percent against the epoch. Plain: ${plain}; residual: ${residual}.`,
@@ -165,7 +167,10 @@
     button.addEventListener("click", () => choose(key));
     byId("presets").append(button);
   }
-  form.addEventListener("change", forget);
+  form.addEventListener("change", () => {
+    forget();
+    mark(null);
+  });
   form.addEventListener("submit", (event) => event.preventDefault());
   byId("guesses").addEventListener("click", ({ target }) => target.value && start(target.value));
   byId("stop").addEventListener("click", () => {
