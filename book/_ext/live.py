@@ -1,8 +1,8 @@
 """The live pieces: what their scripts are given, and what stands in their place on paper.
 
-A Sphinx extension (see ``extra_extensions`` in ``_config.yml``). The directive ``live`` puts a piece
-of ``PIECES`` onto a page, filled from ``book/_templates/live_*.html``; its data are written as a
-script into the site, since a page opened from a file may not ask for any other kind of data. Its
+A Sphinx extension (see ``extra_extensions`` in ``_config.yml``). The directive ``live`` puts a
+piece of ``PIECES`` onto a page, filled from ``book/_templates/live_*.html``; its data are written
+as a script into the site, since a page opened from a file may ask for no other kind of data. Its
 still, for paper and for browsers without scripts, is drawn from the records; that of the nets that
 train in the page is what the page drew (``book/still.py``).
 """

@@ -4,7 +4,8 @@
 
 const Charts = (() => {
   const MARGIN = { top: 10, right: 12, bottom: 40, left: 54 };
-  const HEIGHT = 300;
+  const HEIGHT = { wide: 300, narrow: 230 }; // on a phone two panels fit the screen
+  const NARROW = matchMedia("(max-width: 600px)");
   const LETTERS = 15; // pixels between the middles of two labels
   const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
@@ -25,7 +26,7 @@ const Charts = (() => {
   };
 
   const powerOfTen = (exponent) => {
-    if (exponent === 0) return "1";
+    if (exponent === 0 || exponent === 1) return String(10 ** exponent);
     const digits = [...String(Math.abs(exponent))].map((digit) => SUPERSCRIPTS[digit]).join("");
     return `10${exponent < 0 ? "⁻" : ""}${digits}`;
   };
@@ -58,13 +59,14 @@ const Charts = (() => {
   const draw = (container, { title, x, y, lines, band, room = 0, labelled = "right" }) => {
     const width = container.clientWidth;
     if (width === 0) return; // not to be seen
+    const height = NARROW.matches ? HEIGHT.narrow : HEIGHT.wide;
     const left = MARGIN.left + (labelled === "left" ? room : 0);
     const right = width - MARGIN.right - (labelled === "right" ? room : 0);
-    const bottom = HEIGHT - MARGIN.bottom;
+    const bottom = height - MARGIN.bottom;
     const toX = (value) => left + ((value - x.low) / (x.high - x.low)) * (right - left);
     const toY = (value) => bottom - ((value - y.low) / (y.high - y.low)) * (bottom - MARGIN.top);
     const picture = svg("svg", {
-      class: "study-chart", viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT,
+      class: "study-chart", viewBox: `0 0 ${width} ${height}`, width, height,
       role: lines.some(({ link }) => link) ? "group" : "img", "aria-label": title,
     });
     const write = (place, content) => picture.append(svg("text", place, content));
@@ -74,14 +76,14 @@ const Charts = (() => {
       picture.append(svg("rect", { class: "band", ...box }));
     }
     for (const tick of ticks(y.low, y.high, 5, y.whole)) {
-      const height = toY(tick);
-      picture.append(svg("line", { class: "grid", x1: MARGIN.left, x2: right, y1: height, y2: height }));
-      write({ x: MARGIN.left - 6, y: height + 4, "text-anchor": "end" }, (y.show ?? String)(tick));
+      const level = toY(tick);
+      picture.append(svg("line", { class: "grid", x1: MARGIN.left, x2: right, y1: level, y2: level }));
+      write({ x: MARGIN.left - 6, y: level + 4, "text-anchor": "end" }, (y.show ?? String)(tick));
     }
     for (const tick of ticks(x.low, x.high, 5, x.whole)) {
       write({ x: toX(tick), y: bottom + 17, "text-anchor": "middle" }, (x.show ?? String)(tick));
     }
-    write({ x: (left + right) / 2, y: HEIGHT - 6, "text-anchor": "middle" }, x.title);
+    write({ x: (left + right) / 2, y: height - 6, "text-anchor": "middle" }, x.title);
     const middle = (MARGIN.top + bottom) / 2;
     write({ x: -middle, y: 13, "text-anchor": "middle", transform: "rotate(-90)" }, y.title);
 
@@ -98,10 +100,11 @@ const Charts = (() => {
       }
       if (!line.label) continue;
       const [a, b] = line.points.at(labelled === "left" ? 0 : -1);
-      labels.push({ x: toX(a) + (labelled === "left" ? -6 : 6), y: toY(b) + 4, text: line.label });
+      const end = right - toX(a) < LETTERS * 2 ? right : toX(a); // labels at the edge are aligned
+      labels.push({ x: labelled === "left" ? toX(a) - 6 : end + 6, y: toY(b) + 4, text: line.label });
     }
-    for (const { text, ...place } of apart(labels, bottom)) {
-      write({ ...place, class: "label", "text-anchor": labelled === "left" ? "end" : "start" }, text);
+    for (const { text, x, y } of apart(labels, bottom)) {
+      write({ x: x.toFixed(1), y: y.toFixed(1), class: "label", "text-anchor": labelled === "left" ? "end" : "start" }, text);
     }
     container.replaceChildren(picture);
   };

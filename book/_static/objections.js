@@ -56,31 +56,32 @@
     const [a, b] = [ends(...more, metric), ends(...less, metric)];
     if (!a.length || !b.length) return null;
     const points = mean(a) - mean(b);
-    const sign = points < 0 ? "−" : "+";
-    return `${name} ${sign}${Math.abs(points).toFixed(1)} points (${a.length} and ${b.length} seeds)`;
+    const seeds = a.length === b.length ? `${a.length} seeds each` : `${a.length} and ${b.length} seeds`;
+    return `${name}: ${points < 0 ? "−" : "+"}${Math.abs(points).toFixed(1)} points (${seeds})`;
   };
   const GAPS = [
     ["plain-34 − plain-18", ["plain", 34], ["plain", 18]],
     ["ResNet-34 − ResNet-18", ["residual", 34], ["residual", 18]],
     ["ResNet-34 − plain-34", ["residual", 34], ["plain", 34]],
   ];
+  /* "rate 0.05", or that of each family where they differ. */
+  const setting = (knob) => {
+    const own = FAMILIES.map((family) => at(chosen).find(([, run]) => run.family === family)?.[1])
+      .filter((run) => run).map(({ family, setting }) => [setting[knob], `${setting[knob]} (${NAMES[family]})`]);
+    const same = new Set(own.map(([value]) => value)).size === 1;
+    return `${knob} ${same ? own[0][0] : own.map(([, named]) => named).join(" and ")}`;
+  };
+  const capital = (text) => text[0].toUpperCase() + text.slice(1);
   const summary = (metric) => {
     const shown = at(chosen);
     const diverged = shown.filter(([, run]) => run.diverged).length;
-    const unlike = (name) =>
-      FAMILIES.map((family) => [family, shown.find(([, run]) => run.family === family)?.[1].setting[name]])
-        .filter(([, value]) => value !== undefined);
-    const setting = (name) => {
-      const found = unlike(name);
-      const same = new Set(found.map(([, value]) => value)).size === 1;
-      return same ? `${name} ${found[0][1]}` : `${name} ${found.map(([f, v]) => `${v} (${NAMES[f]})`).join(" and ")}`;
-    };
     const gaps = GAPS.map((each) => gap(each, metric)).filter(Boolean);
-    return (
-      `${["rate", "epochs", "width"].map(setting).join(", ")}. ` +
-      `${OBJECTIONS.metrics[metric]} at the end, means over seeds: ${gaps.join("; ") || "no pair to compare"}.` +
-      (diverged ? ` ${diverged} of ${shown.length} runs diverged.` : "")
-    );
+    return [
+      `${capital(["rate", "epochs", "width"].map(setting).join(", "))}. ` +
+        `${capital(OBJECTIONS.metrics[metric])} at the end, means over seeds:`,
+      ...(gaps.length ? gaps : ["no two nets to compare"]),
+      ...(diverged ? [`${diverged} of ${shown.length} runs diverged.`] : []),
+    ].join("\n");
   };
 
   const points = (at, errors) => errors.map((error, i) => [100 * at[i], error]);
@@ -89,11 +90,13 @@
     const shown = at(chosen);
     for (const family of FAMILIES) {
       const lines = DEPTHS.flatMap((depth) => {
-        const seeds = shown.filter(([, run]) => run.family === family && run.depth === depth);
+        const seeds = shown
+          .filter(([, run]) => run.family === family && run.depth === depth)
+          .sort(([, a], [, b]) => a[metric].at(-1) - b[metric].at(-1));
         return seeds.map(([name, run], i) => ({
           points: points(run.at, run[metric]), class: `seed depth-${depth}`, link: `runs.html#${name}`,
           name: `${name}${run.diverged ? ", diverged" : `: ${run[metric].at(-1)} %`}`,
-          label: i === 0 ? `${depth} layers` : null,
+          label: i === seeds.length >> 1 ? `${depth} layers` : null,
         }));
       });
       const theirs = paper.filter((line) => line.family === family && line.metric === metric);

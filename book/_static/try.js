@@ -107,7 +107,7 @@
 
   /* In words. */
   const ending = (family) =>
-    last(family).error === null ? "diverged" : `ended at ${last(family).error.toFixed(1)} % training error`;
+    `the ${family} net ${last(family).error === null ? "diverged" : `ended at ${last(family).error.toFixed(1)} %`}`;
   const winner = () => {
     const [plain, residual] = FAMILIES.map((family) => last(family).error ?? 100);
     if (Math.abs(plain - residual) < ALIKE) return "neither";
@@ -119,10 +119,11 @@
     const reading = found > 10 ? "it exploded" : found < 0.1 ? "it vanished" : "it stayed in bounds";
     return `in the ${family} net ${Charts.factor(found)} times that at the last (${reading})`;
   };
-  const summary = () =>
-    `The plain net ${ending("plain")}, the residual net ${ending("residual")}. ` +
-    `You said: ${GUESSES[guess]}. ${guess === winner() ? "So it is." : `It was ${GUESSES[winner()]}.`} ` +
-    `Before the first step, the gradient at the first layer was ${FAMILIES.map(atTheStart).join(" and ")}.`;
+  const summary = () => [
+    `Training error: ${FAMILIES.map(ending).join(", ")}.`,
+    `You said: ${GUESSES[guess]}. ${guess === winner() ? "So it is." : `It was ${GUESSES[winner()]}.`}`,
+    `Before the first step, the gradient at the first layer was ${FAMILIES.map(atTheStart).join(" and ")}.`,
+  ].join("\n");
 
   /* Curves. */
   const errors = (family) => seen[family].filter(({ error }) => error != null).map(({ epoch, error }) => [epoch, error]);
