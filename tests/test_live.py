@@ -324,7 +324,7 @@ def test_a_line_of_fig_2_opens_its_run(opens, way):
         link.locator(".reach").dispatch_event("click")
     else:
         link.press("Enter")
-    page.wait_for_url("**/runs.html#*")
+    page.wait_for_url("**/runs.html#**")
     page.locator("#runs-chart .run").wait_for()
     assert page.locator("#runs-table tr.chosen").get_attribute("id") == name
 

@@ -119,5 +119,5 @@ const Charts = (() => {
     }).observe(container);
   };
 
-  return { draw, drawWhenResized, factor, powerOfTen };
+  return { draw, drawWhenResized, factor, powerOfTen, svg, ticks };
 })();
