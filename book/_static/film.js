@@ -38,9 +38,7 @@
   const says = (family, moment) => {
     const [first] = middle(lines(family, moment));
     if (!first) return `of ${NAMES[family]}-${net().depth} nothing is recorded`;
-    const decades = first[1];
-    const reading = decades > 1 ? "it explodes" : decades < -1 ? "it vanishes" : "it is in bounds";
-    return `${Charts.factor(10 ** decades)} times that at the last block in ${NAMES[family]}-${net().depth}: ${reading}`;
+    return `${Charts.factor(10 ** first[1])} times that at the last block in ${NAMES[family]}-${net().depth}`;
   };
   const capital = (text) => text[0].toUpperCase() + text.slice(1);
 

@@ -10,7 +10,7 @@
   const usual = { depth: 34, width: 16, normalised: "yes", activation: "relu", start: "he", rate: 0.05, seed: 1 };
   const PRESETS = {
     "c2": {
-      name: "C2: the nets of Fig. 2", settings: usual,
+      name: "C2: batch normalisation", settings: usual,
       asks: "ReLU and batch normalisation, as in the nets of Fig. 2. Do gradients vanish or explode, and for how long?",
     },
     "c2-sigmoid": {
@@ -57,13 +57,16 @@
     byId("asks").textContent = asks;
     mark(key);
   };
-  const mark = (key) =>
-    [...byId("presets").children].forEach((button) => button.setAttribute("aria-pressed", button.value === key));
+  const mark = (key, group = "presets") =>
+    byId(group).querySelectorAll("button[value]").forEach((button) =>
+      button.setAttribute("aria-pressed", button.value === key)
+    );
   const forget = () => {
     stop();
     seen = { plain: [], residual: [] };
     byId("asks").textContent = "";
     byId("says").textContent = "";
+    mark(null, "guesses");
     const zeroGamma = form.elements.start.querySelector("[value=zero-gamma]");
     zeroGamma.disabled = form.elements.normalised.value === "no"; // there is no γ then
     if (zeroGamma.disabled && zeroGamma.selected) form.elements.start.value = "he";
@@ -82,6 +85,7 @@
   const start = (guessed) => {
     stop();
     guess = guessed;
+    mark(guess, "guesses");
     seen = { plain: [], residual: [] };
     byId("stop").disabled = false;
     byId("says").textContent = "Training.";
