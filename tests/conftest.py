@@ -132,7 +132,7 @@ def generated_site(tmp_path_factory):
         "extensions": "myst_parser,runs_page,status_page,live",
         "templates_path": paths.ROOT / "book" / "_templates",
         "html_static_path": paths.ROOT / "book" / "_static",
-        "html_css_files": "live.css",
+        "html_css_files": "study.css,live.css",
         "suppress_warnings": "myst.xref_missing",  # the rest of the book
     }
     options = [part for key, value in settings.items() for part in ("-D", f"{key}={value}")]
