@@ -9,11 +9,12 @@ train in the page is what the page drew (``book/still.py``).
 
 import json
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from docutils import nodes
-from runs_page import _Rendered, named_records
+from runs_page import Rendered, named_records
 from sklearn.datasets import load_digits
 
 from resnet_study.errors import require_one_of
@@ -50,6 +51,7 @@ KNOBS = ("rate", "epochs", "width")  # of a recipe
 # The nets that train in the page
 
 
+@cache
 def digits() -> dict:
     """The digits as text, a letter a pixel from ``a`` for 0, and how nets are trained on them."""
     data, recipe = load_digits(), get_recipe("digits")
@@ -111,6 +113,7 @@ def line(record: dict) -> dict:
     }
 
 
+@cache
 def objections() -> dict:
     """Runs with the lines that they draw, by where they stand, and the paper's lines."""
     runs = {}
@@ -141,7 +144,7 @@ def _choices(factors: Iterable[float]) -> dict[str, str]:
 
 
 def _times(factor: float) -> str:
-    return f"{factor:g} ×" if factor > 1 else f"1/{round(1 / factor)} of it"
+    return f"{factor:g} ×" if factor > 1 else f"1/{round(1 / factor)} ×"
 
 
 def paper() -> list[dict]:
@@ -163,6 +166,7 @@ def paper() -> list[dict]:
 # The gradient film
 
 
+@cache
 def film() -> dict:
     """Gradient by layer at every moment, of every net that was watched."""
     watched = [
@@ -217,7 +221,7 @@ PIECES: dict[str, tuple[Callable[[], dict], Callable | None]] = {
 }
 
 
-class Live(_Rendered):
+class Live(Rendered):
     """A live piece, named by the directive's argument."""
 
     required_arguments = 1
