@@ -118,17 +118,21 @@ def files_below(folder):
 
 @pytest.fixture(scope="session")
 def generated_site(tmp_path_factory):
-    """The pages that are made from records, rendered without the rest of the book."""
+    """The pages that are made from records, and live pieces, without the rest of the book."""
     folder = tmp_path_factory.mktemp("generated")
     pages = folder / "sources" / "book"
     pages.mkdir(parents=True)
-    for name in ("runs", "status"):
+    names = ("runs", "status", "try", "objections_live", "film")
+    for name in names:
         shutil.copy(paths.ROOT / "book" / f"{name}.md", pages)
-    contents = "# Contents\n\n```{toctree}\nbook/runs\nbook/status\n```\n"
+    listed = "\n".join(f"book/{name}" for name in names)
+    contents = f"# Contents\n\n```{{toctree}}\n{listed}\n```\n"
     (folder / "sources" / "index.md").write_text(contents)
     settings = {
-        "extensions": "myst_parser,runs_page,status_page",
+        "extensions": "myst_parser,runs_page,status_page,live",
         "templates_path": paths.ROOT / "book" / "_templates",
+        "html_static_path": paths.ROOT / "book" / "_static",
+        "html_css_files": "study.css,live.css",
         "suppress_warnings": "myst.xref_missing",  # the rest of the book
     }
     options = [part for key, value in settings.items() for part in ("-D", f"{key}={value}")]

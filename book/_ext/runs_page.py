@@ -99,7 +99,7 @@ def curve(record: dict) -> dict[str, list | int | None]:
     return {**columns, "epoch": epoch, "diverged_at": record["diverged_at"]}
 
 
-class _Rendered(SphinxDirective):
+class Rendered(SphinxDirective):
     """A template of ``book/_templates``; ``root`` leads from the page to the site's root."""
 
     template: str
@@ -120,7 +120,7 @@ def _naturally(text: str) -> tuple[int, str]:
     return len(text) if text.isdigit() else 0, text
 
 
-class AllRuns(_Rendered):
+class AllRuns(Rendered):
     """The table of all runs, its filters and its chart. Columns that are empty are left out."""
 
     template = "runs.html"
@@ -139,7 +139,7 @@ class AllRuns(_Rendered):
         }
 
 
-class Downloads(_Rendered):
+class Downloads(Rendered):
     """Links to the archive of records, the environment, and every notebook."""
 
     template = "downloads.html"

@@ -68,13 +68,7 @@
   const DASHES = ["", "7 3", "2 3", "9 3 2 3", "14 4"];
   const MARGIN = { top: 8, right: 12, bottom: 40, left: 52 };
   const HEIGHT = 340;
-
-  const svg = (name, attributes, ...children) => {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-    Object.entries(attributes).forEach(([key, content]) => element.setAttribute(key, content));
-    element.append(...children);
-    return element;
-  };
+  const { svg } = Charts;
 
   const styles = () => {
     const arms = new Map(); // a run without its seed: how many of its runs came before
@@ -92,18 +86,12 @@
   /* Round values from low to high: about five, or in a logarithmic scale powers of ten, between which
      are 2 and 5 if they are few. */
   const ticks = (low, high, logarithmic) => {
+    if (!logarithmic) return Charts.ticks(low, high, 5);
     const found = [];
-    if (logarithmic) {
-      const decades = Math.log10(high / low);
-      const digits = decades > 3 ? [1] : [1, 2, 5];
-      for (let e = Math.floor(Math.log10(low)); e <= Math.log10(high); e += Math.ceil(decades / 8)) {
-        found.push(...digits.map((digit) => digit * 10 ** e));
-      }
-    } else {
-      const rough = (high - low) / 5;
-      const power = 10 ** Math.floor(Math.log10(rough));
-      const step = power * [1, 2, 5, 10].find((digit) => digit * power >= rough);
-      for (let i = Math.ceil(low / step); i * step <= high; i += 1) found.push(i * step);
+    const decades = Math.log10(high / low);
+    const digits = decades > 3 ? [1] : [1, 2, 5];
+    for (let e = Math.floor(Math.log10(low)); e <= Math.log10(high); e += Math.ceil(decades / 8)) {
+      found.push(...digits.map((digit) => digit * 10 ** e));
     }
     return found.filter((tick) => tick >= low && tick <= high);
   };
