@@ -27,7 +27,7 @@ style.use_style()
 # ## What it computes
 #
 # All three are built around the same *branch* $F$: two 3×3 convolutions with weights $W_1$ and $W_2$,
-# each followed by batch normalisation (BN), with a ReLU between them,
+# each followed by batch normalisation (BN) {cite}`ioffe2015batch`, with a ReLU between them,
 #
 # ```{math}
 # :label: eq-branch

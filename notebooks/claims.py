@@ -196,6 +196,9 @@ sources.table(
 # - *The measures.* Another measure may say otherwise. They are few and were named beforehand, so that nobody could choose among
 #   them afterwards.
 # - *The literature.* Most published errors are of one training. That many agree in sign says nothing of the size.
+# - *Few seeds.* Seeds move a test error by more than many a difference that is published {cite}`picard2021seed,bouthillier2021accounting`; most
+#   of that is chance of the test set and not of the net {cite}`jordan2023variance`. Six seeds find large effects only, and intervals over them say
+#   so {cite}`agarwal2021precipice`.
 # - *Bearing in kind.* Narrow nets on small pictures are not the paper's. That something holds there too, or does not, is worth
 #   knowing, and is no verdict on ImageNet.
 #

@@ -253,6 +253,9 @@ sources.table(
 # - {cite:t}`he2016identity` train 1,001 layers, and see their error fall by a third with normalisation and ReLU
 #   before each convolution, so that nothing is left on the way of the shortcuts. Our nets have a ReLU after each addition.
 # - *nabla0001/resnet* is an independent repeat on GitHub, five trainings of each net.
+# - {cite:t}`xiao2018dynamical` train plain nets of 10,000 layers from an orthogonal start, and {cite:t}`zhang2022tat` plain nets of ResNet's depth with
+#   activations made for it: shortcuts are one way to depth and not the only one.
+# - {cite:t}`zhang2019fixup` and {cite:t}`bachlechner2020rezero` start each branch at zero without normalisation, as zero-γ does with it.
 # - {cite:t}`de2020skipinit` train a thousand layers without normalisation, with a learnt factor on each branch that starts at 0,
 #   and explain with it what batch normalisation does for ResNets: at the start it shrinks each branch against its shortcut, by about
 #   the root of the depth. Zero-γ goes all the way. [The next chapter](objections.ipynb) has both at 34 layers.

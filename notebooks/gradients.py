@@ -202,7 +202,8 @@ sources.figure(gradients_figures.shattering(drawn), drawn, normalised)
 # | {cite:t}`yang2019mean` | gradients explode at initialisation, by up to 1.21 a layer | {glue:text}`factor_34` a layer in plain-34, [lowest, highest] seed |
 # | {cite:t}`balduzzi2017shattered` | gradients look like noise | {glue:text}`alike_start_plain_34` before training, {glue:text}`alike_end_plain_34` after |
 #
-# n = {glue:text}`n` seeds.
+# n = {glue:text}`n` seeds. {cite:t}`philipp2018gradients` hold that gradients explode in deep nets whatever the normalisation, and that
+# they grow less with shortcuts; {cite:t}`santurkar2018how` that what normalisation buys is a smoother loss. Our measurements fit both.
 #
 # ## Without batch normalisation
 #

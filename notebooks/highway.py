@@ -314,6 +314,7 @@ sources.table(
 )
 
 # %% [markdown]
+# - {cite:t}`greff2017highway` compare the two directly, and read both as estimates that blocks refine one after another.
 # - {cite:t}`he2015deep` take the Highway net's error from {cite:t}`srivastava2015training`: other
 #   depth, size, normalisation and training. The row says which published net was the better one, not why.
 # - {cite:t}`he2016identity` gate the very ResNet they compare with. Biases of 0 to −5 fail; −6, in

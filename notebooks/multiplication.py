@@ -177,6 +177,10 @@ sources.table(
 # | ReLU, batch normalisation | {cite:t}`yang2019mean`: $\sqrt{\pi/(\pi-1)} = 1.21$ for large batches | {glue:text}`factor_plain_bn` |
 # | sigmoid, variance 1/N | below ¼, as its derivative | {glue:text}`factor_sigmoid` |
 #
+# The mechanism was found in recurrent nets {cite}`hochreiter1991untersuchungen,bengio1994learning` and measured layer by layer in deep
+# ones by {cite:t}`glorot2010understanding`. {cite:t}`hanin2018which` and {cite:t}`hanin2018start` say for ReLU nets which widths and starts
+# keep gradients in bounds, and {cite:t}`yang2017meanfield` why with shortcuts they need not grow exponentially: hence the laws √l and log l.
+#
 # n = {glue:text}`draws` draws each; the intervals are in the table above. Measured in {glue:text}`measured_seconds` s on {glue:text}`device`,
 # beside other work.
 #

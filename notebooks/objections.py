@@ -239,7 +239,9 @@ sources.table(objections_figures.start_table(usual, gaps), "Residual nets by the
 # | start | {cite:t}`de2020skipinit`: SkipInit trains a thousand layers without normalisation | at 34 layers {glue:text}`skip_init_34` |
 #
 # Plain nets have been trained by other means still: weights that contain the identity
-# {cite}`zagoruyko2017diracnets,ding2021repvgg`, or activations and starts shaped for depth {cite}`martens2021dks`. None of them is tried here. They say
+# {cite}`zagoruyko2017diracnets,ding2021repvgg`, activations and starts shaped for depth
+# {cite}`martens2021dks,zhang2022tat,xiao2018dynamical`, or shortcuts that are phased out while the net trains {cite}`monti2018avoiding`. Residual nets without
+# normalisation reach the best errors of their day {cite}`brock2021high`. None of them is tried here. They say
 # that degradation belongs to a net, its start and its optimiser together, and not to missing shortcuts as such.
 #
 # ## What could still be wrong

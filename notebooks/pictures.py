@@ -206,7 +206,8 @@ sources.table(
 # %% [markdown]
 # ## What could still be wrong
 #
-# - *The width.* Nets an eighth as wide as the paper's are limited by it. A wider deep net may gain on new pictures what these
+# - *The width.* Nets an eighth as wide as the paper's are limited by it, and width can be worth more than depth
+#   {cite}`zagoruyko2016wide`. A wider deep net may gain on new pictures what these
 #   do not.
 # - *The rates.* Each family has the best of a grid of rates a factor of three apart, from pilots of one seed and thirty epochs.
 # - *Sampling.* One validation picture is {glue:text}`one_image` points. The intervals are over seeds; they say how these nets differ on these

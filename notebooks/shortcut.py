@@ -175,6 +175,12 @@ sources.numbers(relief_files)
 # | plain-34 | {glue:text}`final_plain_34` | {glue:text}`centre_plain_34` | {glue:text}`near_plain_34` | {glue:text}`learnt_plain_34` |
 # | ResNet-34 | {glue:text}`final_resnet_34` | {glue:text}`centre_resnet_34` | {glue:text}`near_resnet_34` | {glue:text}`learnt_resnet_34` |
 #
+# ## What others make of it
+#
+# {cite:t}`hardt2017identity` show for linear nets that weights near the identity leave no bad minimum; {cite:t}`orhan2018skip` that
+# shortcuts take away singularities, at which units cannot be told apart; {cite:t}`zaeemzadeh2020norm` that they keep the norm of what passes, the
+# more so the deeper the net. All three are theories of why, and none says that a plain net cannot do the same from another start.
+#
 # ## What could still be wrong
 #
 # - A plain net that ended badly and a ResNet that ended well differ in more than their shapes: these are comparisons of

@@ -115,7 +115,7 @@ sources.numbers(compared)
 # %% [markdown]
 # At 34 layers the training error in bfloat16, minus that in float32, is {glue:text}`bfloat16_plain`
 # points for the plain net ({glue:text}`bfloat16_plain_sign`) and {glue:text}`bfloat16_residual` for the
-# ResNet ({glue:text}`bfloat16_residual_sign`). Where the question is how badly a deep plain net
+# ResNet ({glue:text}`bfloat16_residual_sign`). A single bit is known to move a training as far as another seed {cite}`summers2021nondeterminism`. Where the question is how badly a deep plain net
 # trains, rounding must not be mixed with the effect of depth. A narrow net on 8×8 pixels is not a
 # wide one on photographs, so this does not say that bfloat16 changes Fig. 2 there; it says that the
 # opposite would have to be shown first.

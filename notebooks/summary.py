@@ -74,13 +74,15 @@ sources.linked_table(
 #
 # ## What we make of it
 #
-# Vanishing gradients were real in the age of sigmoids, and [initialisation](multiplication.ipynb) solved them for ReLU. With batch
-# normalisation and without shortcuts gradients do the opposite: they [explode at the start](gradients.ipynb), so that large
+# Vanishing gradients were real in the age of sigmoids {cite}`hochreiter1991untersuchungen,bengio1994learning,glorot2010understanding`, and
+# [initialisation](multiplication.ipynb) solved them for ReLU {cite}`he2015delving`. With batch
+# normalisation {cite}`ioffe2015batch` and without shortcuts gradients do the opposite: they [explode at the start](gradients.ipynb), so that large
 # steps do harm. Plain nets do train, slowly, and how slowly is what the left half of Fig. 2 shows: on digits most of the gap goes
 # when each net gets [the rate and length that suit it](objections.ipynb).
 #
-# A shortcut beside a normalised branch makes large steps work. It buys speed of learning rather than functions that a plain net
-# cannot have. Other things buy it as well: branches that [start at zero](depth.ipynb), or [gates](highway.ipynb) that start nearly shut.
+# A shortcut beside a normalised branch makes large steps work {cite}`de2020skipinit,santurkar2018how`. It buys speed of learning rather than functions that a plain net
+# cannot have. Other things buy it as well: branches that [start at zero](depth.ipynb), or [gates](highway.ipynb) that start nearly shut; others have
+# done without normalisation {cite}`zhang2019fixup,brock2021high`, and without shortcuts {cite}`xiao2018dynamical,zhang2022tat`.
 # So degradation belongs to a net, its start and its optimiser together.
 #
 # ## Scope, and what differs from the original
