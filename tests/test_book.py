@@ -15,7 +15,14 @@ from resnet_study import paths
 from resnet_study.reproduction import BOOK_OPTIONS
 
 # Neither a DOI nor an arXiv id nor a repository: a blog post and a technical report.
-NO_NUMBER = ("cui2019resnet", "krizhevsky2009learning")
+NO_NUMBER = (  # neither arXiv nor a DOI
+    "cui2019resnet",
+    "krizhevsky2009learning",
+    "hochreiter1991untersuchungen",
+    "bengio1994learning",
+    "glorot2010understanding",
+    "monti2018avoiding",
+)
 
 
 def _strict(options):
