@@ -34,6 +34,11 @@ COMMITTED = (
     "reproduction",
     "shortcut",
     "speed",
+    "story_depth",
+    "story_gradients",
+    "story_highway",
+    "story_open",
+    "story_shortcut",
     "train",
 )
 NOTEBOOKS = sorted(paths.NOTEBOOKS.glob("*.ipynb"))

@@ -97,8 +97,8 @@ def judge_balance(balance: pd.DataFrame) -> tuple[Answer, dict[str, Estimate], f
     """C3 in nets that are drawn and not trained, by the registered rule.
 
     D is the imbalance, the size of ``decades``, of the residual net less the plain one's of the
-    same draw, with normalisation and without; two t tests, adjusted by Holm's method. *same sign* if both are below
-    0, *in part* if one is and the other is not.
+    same draw, with normalisation and without; two t tests, adjusted by Holm's method. *same sign*
+    if both are below 0, *in part* if one is and the other is not.
 
     Args:
         balance: the table of :func:`resnet_study.pipeline.balance.measure`.

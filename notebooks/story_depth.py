@@ -1,0 +1,75 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # A thousand layers
+#
+# How far does it go? The post says: to hundreds of layers, even thousands. We built plain and residual nets of 110 layers and of more
+# than a thousand, and trained them from scratch on handwritten digits, one processor core each. Nobody needs a
+# thousand layers to read digits. The question is whether they can be trained at all.
+
+# %% tags=["remove-cell"]
+from IPython.display import Markdown
+
+from resnet_study import paths
+from resnet_study.figures import depth as depth_figures
+from resnet_study.figures import sources, style
+from resnet_study.pipeline.frames import load_curves
+from resnet_study.pipeline.parameters import check_parameters
+from resnet_study.questions import claims
+from resnet_study.questions.depth import DEEP
+from resnet_study.questions.experiments import EXPERIMENTS
+from resnet_study.questions.lines import line
+
+style.use_style()
+
+# %% tags=["parameters", "remove-cell"]
+runs_dir: str = "data/runs"  # folder of the records; relative to the repository
+measurements_dir: str = (
+    "data/measurements"  # folder of the measurements; relative to the repository
+)
+
+# %% tags=["remove-cell"]
+check_parameters()
+folder = paths.ROOT / runs_dir
+found = claims.examine(folder, paths.ROOT / measurements_dir)
+narrow = "digits-narrow"
+records = [
+    *EXPERIMENTS["depth"].records(folder, "digits"),
+    *EXPERIMENTS["thousand-layers"].records(folder, narrow),
+]
+curves = load_curves(records)
+deepest = curves.depth.max()
+deep = curves[(curves.depth >= DEEP) & ((curves.recipe != narrow) | (curves.depth == deepest))]
+
+# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-story-depth", "caption": "Nets of 110 layers and, half as wide, of 1,004 layers on digits. Thin lines: training error; bold lines: validation error. Means over three seeds, bands from the lowest to the highest; dotted: guessing."}, "image": {"alt": "Two panels of error against iteration, 110 layers left and 1,004 layers right. Plain nets stay at the dotted line of guessing in both. Residual nets whose branches start at zero fall to a few per cent in both. Residual nets with the usual start come down late and unevenly at 110 layers, and hardly at all at 1,004."}}
+chance = 90.0  # percent: ten classes
+shown = deep[["recipe", "family", "normalisation", "depth", "seed", "iteration", "training_error"]]
+sources.figure(depth_figures.depth_curves(deep, chance), shown, records)
+
+# %% [markdown]
+# The plain nets learn nothing: they stay where guessing is. The residual nets as they were published in 2015, with every branch at full
+# strength, come down late, and the deepest one hardly. The paper's authors met this too, and let their net of
+# 110 layers start with small steps.
+#
+# Then a change so small that it is easy to miss: the last scale of each branch starts at *zero* instead of one. Nothing else is
+# different. At the first step every block is its shortcut alone, and the net, whatever its depth, computes what a net of a few layers
+# computes. It then learns how much of each branch to let in.
+
+# %% tags=["remove-input"]
+Markdown(f"> {line('C1', found)}")
+
+# %% [markdown]
+# So the post is right that residual learning makes such depth trainable, with a start that was found two years later. And it would be
+# wrong to say *only*. Give each convolution of a plain net a start that turns and does not stretch what passes through it, and ten
+# thousand layers train {cite}`xiao2018dynamical`. Shape the activation instead, and plain nets come close to ResNets on ImageNet
+# {cite}`zhang2022tat`. Depth needs a good start. The shortcut is the easiest way to have one.
+#
+# *The evidence:* [the claim, C1](claim-c1) · [to a thousand layers](depth.ipynb) · [what was trained](../book/runs.md)
+#
+# If damping the branches is what counts, then a network that came before the ResNet had it already. [Read on](story_highway.ipynb).

@@ -1,0 +1,80 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Highways
+#
+# Half a year before the ResNet there was the Highway network {cite}`srivastava2015highway`. It has the same two paths, and a *gate* that decides,
+# for each unit and each image, how much of either to take: $T \cdot F(x) + (1 - T) \cdot x$. A ResNet is what is left when the
+# gates are thrown out. The post finds it odd that the simpler net should win, since the gated one can do all that it does. Perhaps,
+# it says, gates need more data.
+
+# %% tags=["remove-cell"]
+from IPython.display import Markdown
+
+from resnet_study import paths
+from resnet_study.figures import highway, sources, style
+from resnet_study.pipeline.frames import load_runs
+from resnet_study.pipeline.parameters import check_parameters
+from resnet_study.questions import claims
+from resnet_study.questions.experiments import EXPERIMENTS
+from resnet_study.questions.highway import usual
+from resnet_study.questions.lines import line
+from resnet_study.training.recipes import get_recipe
+
+style.use_style()
+
+# %% tags=["parameters", "remove-cell"]
+runs_dir: str = "data/runs"  # folder of the records; relative to the repository
+measurements_dir: str = (
+    "data/measurements"  # folder of the measurements; relative to the repository
+)
+
+# %% tags=["remove-cell"]
+check_parameters()
+folder = paths.ROOT / runs_dir
+found = claims.examine(folder, paths.ROOT / measurements_dir)
+records = EXPERIMENTS["highway"].records(folder, "digits")
+runs = load_runs(records)
+
+# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-story-highway", "caption": "Final errors on digits against the bias that the gates start with: the further left, the more nearly shut. Points are means over five seeds, bars from the lowest seed to the highest; plain and residual nets have no gate and lie across."}, "image": {"alt": "Four panels of final error against gate bias, training above and validation below, 18 layers left and 34 right. With a bias of zero the deeper Highway nets fail as plain nets do; with negative biases they lie on or below the band of the residual net."}}
+at_rate = usual(runs, get_recipe("digits").rate)
+sources.figure(highway.errors_by_bias(at_rate), sources.ends(at_rate), at_rate.path)
+
+# %% [markdown]
+# How good is a Highway net? Ask *which*. The figure has dozens, which differ in one number: where their gates
+# start. With gates half open each block passes on half of what it got, and after sixteen blocks nothing is left of it: such a net fails as
+# a plain net does. With gates nearly shut it does as well as the ResNet. The same net, the same functions, another first step.
+#
+# ## Can do, and does
+#
+# It contains the ResNet: we [prove it](containment.ipynb), and build the very net. But to contain is not to find. Training starts somewhere
+# and goes downhill; what lies elsewhere, it never sees.
+
+# %% tags=["remove-input"]
+Markdown(f"> {line('C7', found)}")
+
+# %% [markdown]
+# Who wins, then? Published comparisons contradict each other, and each changes more than the gates: depth, size, normalisation. Ours keep
+# the size equal and give each family a rate of its own.
+
+# %% tags=["remove-input"]
+Markdown(f"> {line('C8', found)}")
+
+# %% [markdown]
+# And the data? A reason is wanted only where there is something to explain.
+
+# %% tags=["remove-input"]
+Markdown(f"> {line('C9', found)}")
+
+# %% [markdown]
+# *The evidence:* [C7](claim-c7), [C8](claim-c8), [C9](claim-c9) · [Highway nets beside ResNets](highway.ipynb) ·
+# [containment](containment.ipynb) · [amounts of data](data_size.ipynb) · [what gates learn](gates.ipynb) ·
+# [fifty classes](pictures.ipynb)
+#
+# That leaves questions that nobody has answered. Some cost an hour of a laptop. [They are here](story_open.ipynb).

@@ -1,0 +1,56 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # What nobody knows
+#
+# A study should end with what it could not find out. Here are questions that this one leaves open. Four have a price, from our records of
+# what such trainings take, and a command that begins. If you answer one, we would like to hear of it.
+
+# %% tags=["remove-cell"]
+from resnet_study import paths
+from resnet_study.figures import sources, style
+from resnet_study.figures.open_questions import open_questions
+from resnet_study.pipeline.frames import load_runs
+from resnet_study.pipeline.parameters import check_parameters
+from resnet_study.pipeline.records import find_records
+
+style.use_style()
+
+# %% tags=["parameters", "remove-cell"]
+runs_dir: str = "data/runs"  # folder of the records; relative to the repository
+
+# %% tags=["remove-cell"]
+check_parameters()
+records = find_records(paths.ROOT / runs_dir)
+runs = load_runs(records)
+
+# %% tags=["remove-input"]
+sources.linked_table(open_questions(runs), "Open questions, with price and command", records)
+
+# %% [markdown]
+# **Does the deeper ResNet win by width?** On [fifty classes](pictures.ipynb) it fits more and generalises no better, in nets an eighth as
+# wide as the paper's. At twice the width, it may do both. The trainings are registered.
+#
+# **Is clipping more than a smaller step?** Clipped gradients [helped](story_gradients.ipynb) the plain net on digits. A clip shortens only
+# the long steps, a lower rate all of them. Which of the two matters, a grid of both would tell.
+#
+# **Does it hold on all of Tiny ImageNet?** The central figure at the paper's widths wants a GPU for some hours.
+#
+# **Do Highway nets of today's design win at equal size?** Gates of two normalised layers, all but shut at first, are said to. Nobody has
+# compared them at equal size with more than one seed.
+#
+# **Can one tell beforehand?** Whether a plain net will train can be seen after some steps. Whether it can be seen before the first, from
+# the balance of its gradients alone, no one has tested across nets, starts and rates.
+#
+# ## For a class
+#
+# Each of the first three is a project for a group of students: two weeks, one machine, a figure at the end. The
+# [guide](../book/reproduce.md) has the commands, [the registration](../book/registration.md) shows how to say beforehand what would count.
+#
+# *The evidence:* [the nine claims](claims.ipynb) · [all runs](../book/runs.md) · [what is recorded](../book/status.md)
