@@ -42,14 +42,15 @@ found = claims.examine(folder, paths.ROOT / measurements_dir)
 records = EXPERIMENTS["highway"].records(folder, "digits")
 runs = load_runs(records)
 
-# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-story-highway", "caption": "Final errors on digits against the bias that the gates start with: the further left, the more nearly shut. Points are means over five seeds, bars from the lowest seed to the highest; plain and residual nets have no gate and lie across."}, "image": {"alt": "Four panels of final error against gate bias, training above and validation below, 18 layers left and 34 right. With a bias of zero the deeper Highway nets fail as plain nets do; with negative biases they lie on or below the band of the residual net."}}
+# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-story-highway", "caption": "Final errors on digits against the bias that the gates start with: the further left, the further shut. Points are means over five seeds, bars from the lowest seed to the highest; plain and residual nets have no gate and lie across."}, "image": {"alt": "Four panels of final error against gate bias, training above and validation below, 18 layers left and 34 right. With a bias of zero the deeper Highway nets lie near the plain net's band, with the lowest bias all fail; around minus two they lie on the band of the residual net."}}
 at_rate = usual(runs, get_recipe("digits").rate)
 sources.figure(highway.errors_by_bias(at_rate), sources.ends(at_rate), at_rate.path)
 
 # %% [markdown]
 # How good is a Highway net? Ask *which*. The figure has dozens, which differ in one number: where their gates
-# start. With gates half open each block passes on half of what it got, and after sixteen blocks nothing is left of it: such a net fails as
-# a plain net does. With gates nearly shut it does as well as the ResNet. The same net, the same functions, another first step.
+# start. With gates half open, at zero, each block passes on half of what it got, and after sixteen blocks nothing is left of it: such a net
+# fails much as a plain net does. With gates all but shut, at the left end, nothing that a branch has learnt gets out, and it fails as well.
+# In between lies a start from which it does as well as the ResNet. The same net, the same functions, another first step.
 #
 # ## Can do, and does
 #

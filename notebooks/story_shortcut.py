@@ -43,13 +43,13 @@ watched = [
 ]
 lesions = load([(step.settings, step.tables(folder)) for step in watched], "lesions")
 
-# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-story-lesions", "caption": "What it costs to take one block out of a trained net: validation error on digits, block by block, of plain-34 and of ResNet-34. Means over three seeds, bands from the lowest to the highest."}, "image": {"alt": "The error of a net without one of its blocks, against which block is missing. Without a block, the plain net's error jumps to that of guessing wherever the block was; the residual net's mostly stays where it was."}}
+# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-story-lesions", "caption": "What it costs to take one block out of a trained net: validation error on digits, block by block, of plain-34 and of ResNet-34. Means over three seeds, bands from the lowest to the highest."}, "image": {"alt": "The error of a net without one of its blocks, against which block is missing. Without a block, the plain net's error jumps to that of guessing wherever the block was; the residual net's mostly stays where it was, but for its first blocks and one in the last stage."}}
 sources.figure(shortcut.lesions(lesions, 34), lesions, [step.path(folder) for step in watched])
 
 # %% [markdown]
 # Take a trained net and remove one block. A plain net breaks, whichever block it is: each layer speaks the language of the one
-# before. A residual net hardly notices. Its blocks are not links of a chain but hands that add to a shared sheet. Most paths
-# through it are short, even if the longest one is not.
+# before. A residual net notices little, but for its first blocks and one that changes the shape of the maps. Its blocks are not links
+# of a chain but hands that add to a shared sheet {cite}`veit2016ensembles`. Most paths through it are short, even if the longest one is not.
 #
 # ## Before the first step
 #
@@ -66,7 +66,7 @@ Markdown(f"> {line('C3', found)}")
 # %% [markdown]
 # So a shortcut buys *conditioning*: steps may be long, and long steps make short work. It is no new kind of function. Whatever
 # else damps the branches should buy the same. Start each branch at zero, and a net a thousand layers deep
-# [trains](story_depth.ipynb). Put a gate on it that starts nearly shut, and you have a [Highway network](story_highway.ipynb),
+# [trains](story_depth.ipynb). Put a gate on it that starts mostly shut, and you have a [Highway network](story_highway.ipynb),
 # which came half a year earlier.
 #
 # *The evidence:* [the claim, C3](claim-c3) · [inside trained nets](shortcut.ipynb) · [the blocks, drawn](block.ipynb)

@@ -61,6 +61,11 @@ if central:
 # A net of 34 plain layers could copy one of 18 and pass the rest through unchanged. It should never be worse. It is, on the very
 # images that it was trained on: left. With shortcuts it is not: right. That is the surprise that the post explains.
 #
+# [Train two such nets yourself](../book/try.md), here in the page, in less than a minute. Then read on: [is it vanishing
+# gradients?](story_gradients.ipynb) · [what does a shortcut do?](story_shortcut.ipynb) · [is it only the
+# shortcut?](../book/objections_live.md) · [a thousand layers](story_depth.ipynb) · [Highways](story_highway.ipynb) ·
+# [what nobody knows](story_open.ipynb).
+#
 # ## The nine claims
 
 # %% tags=["remove-input"]
@@ -81,7 +86,7 @@ sources.linked_table(
 # when each net gets [the rate and length that suit it](objections.ipynb).
 #
 # A shortcut beside a normalised branch makes large steps work {cite}`de2020skipinit,santurkar2018how`. It buys speed of learning rather than functions that a plain net
-# cannot have. Other things buy it as well: branches that [start at zero](depth.ipynb), or [gates](highway.ipynb) that start nearly shut; others have
+# cannot have. Other things buy it as well: branches that [start at zero](depth.ipynb), or [gates](highway.ipynb) that start mostly shut; others have
 # done without normalisation {cite}`zhang2019fixup,brock2021high`, and without shortcuts {cite}`xiao2018dynamical,zhang2022tat`.
 # So degradation belongs to a net, its start and its optimiser together.
 #

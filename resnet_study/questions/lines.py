@@ -134,7 +134,7 @@ LINES = {
         ),
         Sentence(
             "That it is therefore as good does not follow, and others found it worse; with gates "
-            "that start nearly shut ours on digits are as good.",
+            "that start mostly shut ours on digits are as good.",
             lambda found: (
                 found["C7"].grade is Grade.CONTESTED
                 and found["C7"].at(DIGITS).answer is Answer.AS_GOOD
