@@ -61,7 +61,7 @@ sources.figure(
 #
 # ## Does it matter?
 #
-# A cause can be tested: take it away, and see. We held the gradient of the failing net to a fixed length in every step, and
+# A cause can be tested: take it away, and see. We cut the gradient of the failing net to a fixed length wherever it was longer, and
 # trained it again with six seeds.
 
 # %% tags=["remove-input"]

@@ -34,22 +34,13 @@ measurements_dir: str = (
     "data/measurements"  # folder of the measurements; relative to the repository
 )
 
-# %% tags=["hide-cell"]
+# %% tags=["remove-cell"]
 check_parameters()
 folder = paths.ROOT / runs_dir
 found = claims.examine(folder, paths.ROOT / measurements_dir)
-runs = load_runs(find_records(folder))
 central = EXPERIMENTS["fig2"].recorded(folder, "tiny-imagenet-50")
-facts = {
-    "n_runs": len(runs),
-    "core_hours": f"{runs.seconds.sum() / 3600:.0f}",
-    "n_diverged": int(runs.diverged.sum()),
-}
-for name, value in facts.items():
-    glue(name, value, display=False)
-sources.numbers([*find_records(folder), *claims.files(found.values())])
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-front", "caption": "Above ours, on fifty classes of small pictures, six seeds; below the paper's on ImageNet, one training each. Thin lines: training error; bold lines: validation error. Ours are means over seeds, bands reach from the lowest seed to the highest."}, "image": {"alt": "Four panels of error against iteration, plain nets left and residual nets right, ours above and the paper's below. In both rows the plain net of 34 layers lies above the one of 18 throughout. Of the residual nets the one of 34 layers ends below in training error; in validation error the paper's does too, and ours end level."}}
+# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-front", "caption": "Above ours, on fifty classes of small pictures, six seeds; below the paper's on ImageNet, one training each. Thin lines: training error; bold lines: validation error. Ours are means over seeds, bands reach from the lowest seed to the highest."}, "image": {"alt": "Four panels of error against iteration, plain nets left and residual nets right, ours above and the paper's below. In both rows the plain net of 34 layers lies above the one of 18 throughout. Of the residual nets the one of 34 layers ends below in training error; in validation error the paper's does too, and ours end level."}}
 if central:
     shown = {
         "on fifty classes": style.long_curves(load_curves(central)),
@@ -100,7 +91,20 @@ sources.linked_table(
 # Plain, residual and Highway nets come from one builder and are trained by one loop, with the paper's optimiser and its schedule
 # scaled to the length. Errors are those of the last epoch; nothing was chosen on the images that validate. The
 # {glue:text}`n_runs:d` trainings on record took {glue:text}`core_hours` core hours; {glue:text}`n_diverged:d` of them diverged.
-#
+
+# %% tags=["hide-cell"]
+records = find_records(folder)
+runs = load_runs(records)
+facts = {
+    "n_runs": len(runs),
+    "core_hours": f"{runs.seconds.sum() / 3600:.0f}",
+    "n_diverged": int(runs.diverged.sum()),
+}
+for name, value in facts.items():
+    glue(name, value, display=False)
+sources.numbers(records)
+
+# %% [markdown]
 # ## Check one number
 #
 # The line below a figure names the records it was drawn from, with downloads of data and figure. [All runs](../book/runs.md) lists each
