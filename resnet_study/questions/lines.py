@@ -153,8 +153,8 @@ LINES = {
     ),
     "C9": (
         Sentence(
-            "Open: we know of no other experiment that varies the data, and in ours on digits there "
-            "is no deficit to explain.",
+            "Open: we know of no other experiment that varies the data, and in ours on digits "
+            "there is no deficit to explain.",
             lambda found: (
                 found["C9"].grade is Grade.UNREPORTED
                 and found["C9"].at(DIGITS).answer is Answer.NO_PREMISE
