@@ -20,7 +20,7 @@ import click
 from resnet_study import paths
 from resnet_study.errors import InputError, OutOfTime, require_at_least
 from resnet_study.models.options import FAMILIES, NORMALISATIONS, SHORTCUTS
-from resnet_study.pipeline.records import read_record
+from resnet_study.pipeline.records import find_records, read_record
 from resnet_study.pipeline.run import Run, make_run
 from resnet_study.processes import AnotherProcessFailed, is_leader, processes, speaks
 from resnet_study.questions.experiments import EXPERIMENTS, get_experiment, parse_seeds
@@ -232,6 +232,17 @@ def reproduce(seeds, jobs):
         raise click.exceptions.Exit(1)
 
 
+def _others(runs_dir):
+    """Records that no experiment asks for: somebody's own runs."""
+    asked = {
+        run.record_path(runs_dir)
+        for each in EXPERIMENTS.values()
+        for name in each.grids
+        for run in each.runs(name)
+    }
+    return sorted(set(find_records(runs_dir)) - asked) if runs_dir.exists() else []
+
+
 @cli.command()
 @click.argument("experiment", required=False)
 @click.option("--recipe", help="One of the experiment's recipes. [all]")
@@ -265,6 +276,10 @@ def status(experiment, recipe, seeds, runs_dir):
                 far = f", {done[run]:.0%}" if run in done else ""
                 click.echo(f"  {state:12}  {run.name}{far}")
     if experiment is None:
+        others = _others(runs_dir)
+        click.echo(f"runs of no experiment: {len(others)} recorded")
+        for path in others:
+            click.echo(f"  {path.parent.name}/{path.stem}")
         states = {name: measurement.state() for name, measurement in MEASUREMENTS.items()}
         missing = [name for name, state in states.items() if state != "recorded"]
         click.echo(f"measurements, {len(states)}: {len(states) - len(missing)} recorded")

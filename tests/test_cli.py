@@ -289,8 +289,17 @@ def test_status_counts_the_runs_of_every_experiment_and_recipe(tmp_path, command
     assert (status, err) == (0, "")
     lines = out.splitlines()
     grids = sum(len(experiment.grids) for experiment in EXPERIMENTS.values())
-    assert lines[grids].startswith(f"measurements, {len(MEASUREMENTS)}: ")
+    assert lines[grids] == "runs of no experiment: 0 recorded"
+    assert lines[grids + 1].startswith(f"measurements, {len(MEASUREMENTS)}: ")
     assert lines[0] == "fig2 on digits, 20 runs: 0 recorded, 0 part-trained, 20 missing, 0 stale"
+
+
+def test_status_shows_runs_that_no_experiment_asks_for(tmp_path, command, tiny_record):
+    ours = tmp_path / "digits" / tiny_record.name
+    ours.parent.mkdir()
+    ours.write_bytes(tiny_record.read_bytes())
+    _, out, _ = command("status", "--runs-dir", tmp_path)
+    assert f"runs of no experiment: 1 recorded\n  digits/{tiny_record.stem}\n" in out
 
 
 def test_status_says_how_far_a_training_is(tmp_path, command):

@@ -254,6 +254,13 @@ def test_a_last_batch_of_one_image_is_refused():
         train(_model(depth=18), data, get_recipe("digits", epochs=1, batch=4, width=1), seed=0)
 
 
+def test_a_batch_larger_than_the_training_set_is_refused():
+    data = make_dataset(random_images(16), random_images(5))
+    with pytest.raises(InputError, match="batch 17 is larger .* accepted: up to its 16 images"):
+        train(_model(), data, get_recipe("digits", epochs=1, batch=17, width=1), seed=0)
+    train(_model(), data, get_recipe("digits", epochs=1, batch=16, width=1), seed=0)
+
+
 def test_on_a_plateau_the_rate_is_divided_by_ten(dataset):
     """Nothing is learnt, so every epoch after the first is one of a plateau."""
     recipe = get_recipe("digits", epochs=7, batch=16, patience=2, drops=())

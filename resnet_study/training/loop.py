@@ -221,6 +221,11 @@ class Training:
     """
 
     def __init__(self, model: nn.Module, data: Dataset, recipe: Recipe, seed: int):
+        if recipe.batch > data.epoch_images:
+            raise InputError(
+                f"batch {recipe.batch} is larger than the training set; accepted: up to its "
+                f"{data.epoch_images} images"
+            )
         last = data.epoch_images % recipe.batch or recipe.batch
         if last // processes() < 2:
             raise InputError(
