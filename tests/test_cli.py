@@ -295,10 +295,10 @@ def test_status_counts_the_runs_of_every_experiment_and_recipe(tmp_path, command
 
 
 def test_status_shows_runs_that_no_experiment_asks_for(tmp_path, command, tiny_record):
-    ours = tmp_path / "digits" / tiny_record.name
-    ours.parent.mkdir()
-    ours.write_bytes(tiny_record.read_bytes())
-    _, out, _ = command("status", "--runs-dir", tmp_path)
+    mine = tmp_path / "mine" / "digits" / tiny_record.name
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(tiny_record.read_bytes())
+    _, out, _ = command("status", "--runs-dir", tmp_path / "mine")
     assert f"runs of no experiment: 1 recorded\n  digits/{tiny_record.stem}\n" in out
 
 
