@@ -22,10 +22,10 @@ def test_every_claims_whole_rule_decides_falsely_in_at_most_one_draw_of_twenty(r
 
 
 def test_the_record_is_what_the_rules_of_today_do(recorded):
-    again = false_decisions(200, seed=1).set_index(["claim", "true"])["share"]
+    again = false_decisions(100, seed=1).set_index(["claim", "true"])["share"]
     before = recorded["false_decisions"].set_index(["claim", "true"])["share"]
     assert again.index.equals(before.index)
-    assert (again - before).abs().max() < 0.06
+    assert (again - before).abs().max() < 0.1
 
 
 def test_students_interval_holds_what_it_says_and_the_bootstrap_does_not(recorded):

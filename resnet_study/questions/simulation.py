@@ -33,11 +33,7 @@ def measure(draws: int, seeds: list[int]) -> dict[str, pd.DataFrame]:
     """
     intervals = ("student", "percentile")
     held = [{"n": n} | {name: coverage(n, draws, name) for name in intervals} for n in seeds]
-    gc.freeze()  # statsmodels collects garbage at every call
-    try:
-        return {"false_decisions": false_decisions(draws), "coverage": pd.DataFrame(held)}
-    finally:
-        gc.unfreeze()
+    return {"false_decisions": false_decisions(draws), "coverage": pd.DataFrame(held)}
 
 
 def false_decisions(draws: int, seed: int = 0) -> pd.DataFrame:
@@ -48,10 +44,14 @@ def false_decisions(draws: int, seed: int = 0) -> pd.DataFrame:
     with a deviation of ``SPREAD``.
     """
     rows = []
-    for number, (claim, true, false, wrong) in enumerate(_cases()):
-        random = np.random.default_rng([seed, number])
-        share = float(np.mean([wrong(random) for _ in range(draws)]))
-        rows.append((claim, true, false, share))
+    gc.freeze()  # statsmodels collects garbage at every call
+    try:
+        for number, (claim, true, false, wrong) in enumerate(_cases()):
+            random = np.random.default_rng([seed, number])
+            share = float(np.mean([wrong(random) for _ in range(draws)]))
+            rows.append((claim, true, false, share))
+    finally:
+        gc.unfreeze()
     table = pd.DataFrame(rows, columns=["claim", "true", "false", "share"])
     return table.sort_values("claim", kind="stable", ignore_index=True)
 
