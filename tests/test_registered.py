@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -109,6 +110,13 @@ def test_on_the_records_a_reading_is_the_difference_of_its_nets():
     assert seeds == {30, 31, 32, 33, 34, 35}
     table = registered.load_runs(found.files).set_index(["depth", "seed"]).clean_training_error
     assert found.effect.mean == pytest.approx((table[34] - table[18]).mean())
+
+
+def test_differences_image_by_image_have_the_mean_of_the_measure():
+    found = registered.image_differences("digits", "C5")
+    assert found.shape == (6, 360)
+    assert found.mean() == pytest.approx(readings("digits")["C5"].effect.mean)
+    assert set(np.unique(found)) <= {-100, 0, 100}
 
 
 def test_a_run_that_diverged_counts_as_chance(monkeypatch):

@@ -8,6 +8,7 @@ from scipy import stats
 from resnet_study.errors import InputError
 from resnet_study.statistics import (
     coverage,
+    drawn_again,
     estimate,
     from_moments,
     p_value,
@@ -67,6 +68,16 @@ def test_equivalence_takes_both_sides():
     assert within(near, 4.0) == max(p_value(near, 4.0, "less"), p_value(near, -4.0, "greater"))
     assert within(near, 4.0) < 0.05 < within(far, 4.0)
     assert isnan(within(estimate(pd.Series([2.0])), 1.0))
+
+
+def test_rows_and_columns_drawn_again_add_their_spread():
+    random = np.random.default_rng(0)
+    of_rows, of_columns = random.normal(size=(8, 1)), random.normal(size=(1, 400))
+    narrow = drawn_again(np.broadcast_to(of_columns, (8, 400)))
+    wide = drawn_again(of_rows + of_columns)
+    assert narrow[1] - narrow[0] == pytest.approx(2 * 1.96 / 20, rel=0.15)
+    assert wide[1] - wide[0] > 3 * (narrow[1] - narrow[0])
+    assert wide[0] < (of_rows + of_columns).mean() < wide[1]
 
 
 def test_two_means_are_compared_by_welch():

@@ -11,11 +11,13 @@ from functools import cache
 from math import isnan, nan
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
 from resnet_study import paths
 from resnet_study.pipeline.frames import load_runs
+from resnet_study.pipeline.records import read_record, wrong_images
 from resnet_study.questions.experiments import (
     CLIPPED,
     EXPERIMENTS,
@@ -179,6 +181,26 @@ def readings(recipe: str, runs_dir: Path = paths.RUNS) -> dict[str, Reading]:
         other = effect(measure, OTHER[measure.metric])
         found[claim] = replace(reading, other=other, files=tuple(sorted(files)))
     return found
+
+
+def image_differences(recipe: str, claim: str, runs_dir: Path = paths.RUNS) -> np.ndarray:
+    """D of a claim's measure in validation error, image by image: (seeds, images), in points.
+
+    Seeds that lack a net, or one that says which images it got wrong, are left out; with none of
+    them the array has no row.
+    """
+    scale = SCALES[recipe]
+    (measure,) = (one for one in scale.measures if one.claim == claim)
+    rows = []
+    for seed in scale.seeds:
+        runs = [arm.run(get_recipe(recipe), seed) for _, arm in measure.terms]
+        if any(run.state(runs_dir) != "recorded" for run in runs):
+            continue
+        wrong = [wrong_images(read_record(run.record_path(runs_dir), "run")) for run in runs]
+        if all(bits is not None for bits in wrong):
+            parts = zip(measure.terms, wrong, strict=True)
+            rows.append(100 * sum(weight * bits.astype(float) for (weight, _), bits in parts))
+    return np.array(rows)
 
 
 def _final(scale: Scale, arm: Arm, runs_dir: Path) -> pd.DataFrame:
