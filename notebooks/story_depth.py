@@ -70,6 +70,28 @@ Markdown(f"> {line('C1', found)}")
 # thousand layers train {cite}`xiao2018dynamical`. Shape the activation instead, and plain nets come close to ResNets on ImageNet
 # {cite}`zhang2022tat`. Depth needs a good start. The shortcut is the easiest way to have one.
 #
+# ## Exercises
+#
+# 1. With every last scale at zero, what does a residual net compute at the first step, and which weights get a gradient?
+#
+# ```{dropdown} Solution
+# Stem, shortcuts and classifier alone. In a branch only the last scale and shift get one, since all before is multiplied by that zero. After the
+# first step the scale is no longer zero, and the rest begins to learn.
+# ```
+#
+# 2. A net of a thousand layers trains as well as one of a hundred, and takes ten times as long. Who needs it?
+#
+# ```{dropdown} Solution
+# Nobody who reads digits. It shows that depth as such is no obstacle, so that what stops a plain net must be something else.
+# ```
+#
+# 3. Three seeds of each net are shown. What could six show that three cannot?
+#
+# ```{dropdown} Solution
+# If both nets were alike, the three of one would all do better than the three of the other by luck once in twenty times, and with six once in
+# nearly a thousand.
+# ```
+#
 # *The evidence:* [the claim, C1](claim-c1) · [to a thousand layers](depth.ipynb) · [what was trained](../book/runs.md)
 #
 # If damping the branches is what counts, then a network that came before the ResNet had it already. [Read on](story_highway.ipynb).

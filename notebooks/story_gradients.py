@@ -76,6 +76,31 @@ Markdown(f"> {line('C2', found)}")
 # Where do gradients vanish, then? In nets with sigmoids, as they were built before 2010, and by exactly the factor a layer that the post
 # describes. A good [start](multiplication.ipynb) for nets with ReLU ended that, some months before the shortcut came.
 #
+# ## Exercises
+#
+# 1. A layer multiplies the gradient by a half. After how many layers is less than a thousandth left? And with a factor of
+#    nine tenths?
+#
+# ```{dropdown} Solution
+# Ten layers: two to the tenth is 1,024. With nine tenths it takes 66, for 0.9 to the power of 66 is just below a thousandth. Depth
+# matters, and the factor matters more.
+# ```
+#
+# 2. [Train both, here](../book/try.md), with sigmoids. Which of the two nets learns? Now make the gradient vanish without
+#    sigmoids.
+#
+# ```{dropdown} Solution
+# Open *Other settings* and take ReLU without normalisation and the start called LeCun: its weights are too small for ReLU, which
+# lets half of the gradient pass.
+# ```
+#
+# 3. A lower rate leaves the ratio of first to last gradient as it is. Why may it help the plain net all the same?
+#
+# ```{dropdown} Solution
+# The step is gradient times rate. With a ratio of a hundred, a rate that suits the last layers makes the first ones jump. A tenth of the
+# rate makes all steps shorter; the first layers then stay where their gradient still holds.
+# ```
+#
 # *The evidence:* [the claim, C2](claim-c2) · [gradients at work](gradients.ipynb) · [repeated multiplication](multiplication.ipynb) ·
 # [the film, to drag](../book/film.md)
 #

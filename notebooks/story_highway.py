@@ -74,6 +74,28 @@ Markdown(f"> {line('C8', found)}")
 Markdown(f"> {line('C9', found)}")
 
 # %% [markdown]
+# ## Exercises
+#
+# 1. A gate starts with a bias of minus two. How much of the branch comes through, and how much of the shortcut?
+#
+# ```{dropdown} Solution
+# The sigmoid of minus two is 0.12; so an eighth of the branch, and the rest of the shortcut.
+# ```
+#
+# 2. Choose gates so that a Highway net computes just what a ResNet does, up to a factor. What becomes of the factor over many
+#    blocks?
+#
+# ```{dropdown} Solution
+# All gates at one half: each block then gives half of the sum. After $l$ blocks the factor is $2^{-l}$, which the next normalisation takes out of
+# each branch and the classifier must make up for at the end.
+# ```
+#
+# 3. Somebody reports that Highway nets beat ResNets, with gates of as many weights as the branches. What do you ask first?
+#
+# ```{dropdown} Solution
+# How large the two nets are. Such gates add nearly half of the parameters; a wider ResNet of that size is the fair opponent.
+# ```
+#
 # *The evidence:* [C7](claim-c7), [C8](claim-c8), [C9](claim-c9) · [Highway nets beside ResNets](highway.ipynb) ·
 # [containment](containment.ipynb) · [amounts of data](data_size.ipynb) · [what gates learn](gates.ipynb) ·
 # [fifty classes](pictures.ipynb)

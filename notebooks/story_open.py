@@ -50,7 +50,7 @@ sources.linked_table(open_questions(runs), "Open questions, with price and comma
 #
 # ## For a class
 #
-# Each of the first three is a project for a group of students: two weeks, one machine, a figure at the end. The
+# Each of the first three is a project for a group of students: two weeks, one machine, a figure at the end. There is [a plan for ninety minutes](../book/teaching.md) as well. The
 # [guide](../book/reproduce.md) has the commands, [the registration](../book/registration.md) shows how to say beforehand what would count.
 #
 # *The evidence:* [the nine claims](claims.ipynb) · [all runs](../book/runs.md) · [what is recorded](../book/status.md)

@@ -69,6 +69,29 @@ Markdown(f"> {line('C3', found)}")
 # [trains](story_depth.ipynb). Put a gate on it that starts mostly shut, and you have a [Highway network](story_highway.ipynb),
 # which came half a year earlier.
 #
+# ## Exercises
+#
+# 1. Write down the derivative of $F(x) + x$ with respect to $x$. Why does it not follow that the gradient of the whole net
+#    is about one?
+#
+# ```{dropdown} Solution
+# It is $F'(x) + 1$. The net multiplies such sums, one a block, and $F'$ need not be small: if each block adds as much as it is given, the
+# product doubles with each.
+# ```
+#
+# 2. How many paths lead through a net of sixteen blocks, if each can be passed by branch or by shortcut? How long is a path
+#    in the mean?
+#
+# ```{dropdown} Solution
+# Two to the sixteenth, 65,536. Half of the branches are taken in the mean, eight; hardly any path takes all.
+# ```
+#
+# 3. Every branch adds the same variance. What share of the variance after block number $n$ is the last branch's?
+#
+# ```{dropdown} Solution
+# One in $n + 1$, counting what came in. Its size, the root, falls as $1/\sqrt{n}$: that is the damping.
+# ```
+#
 # *The evidence:* [the claim, C3](claim-c3) · [inside trained nets](shortcut.ipynb) · [the blocks, drawn](block.ipynb)
 #
 # A careful reader objects. Perhaps the plain net only wanted a lower rate, or more time. We
