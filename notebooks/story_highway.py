@@ -61,8 +61,8 @@ sources.figure(highway.errors_by_bias(at_rate), sources.ends(at_rate), at_rate.p
 Markdown(f"> {line('C7', found)}")
 
 # %% [markdown]
-# Who wins, then? Published comparisons contradict each other, and each changes more than the gates: depth, size, normalisation. Ours keep
-# the size equal and give each family a rate of its own.
+# Who wins, then? Published comparisons change more than the gates: depth, size, normalisation. Ours keep the size equal
+# and give each family a rate of its own. A fair match has its price: gates are weights, and what they take the branches lack.
 
 # %% tags=["remove-input"]
 Markdown(f"> {line('C8', found)}")

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from resnet_study import paths
+from resnet_study.pipeline.frames import load_runs
 from resnet_study.questions import registered
 from resnet_study.questions.experiments import EXPERIMENTS
 from resnet_study.questions.registered import AS_GOOD, SCALES, judge, readings
@@ -157,3 +158,16 @@ def test_the_premise_is_of_the_same_nets():
         assert [(-weight, arm) for weight, arm in whole] == list(ninth.terms[2:])
         tenth = [(w, replace(arm, fraction=0.1, own_subset=True)) for w, arm in whole]
         assert tenth == list(ninth.terms[:2])
+
+
+def test_another_start_takes_the_place_of_the_usual_one_and_decides_nothing():
+    found = readings("tiny-imagenet-50")
+    assert not found["C4"].starts  # of plain nets alone
+    runs = load_runs(EXPERIMENTS["start"].recorded(paths.RUNS, "tiny-imagenet-50"))
+    for start in registered.STARTS:
+        nets = runs[runs.normalisation == start].pivot(
+            index="seed", columns="depth", values="validation_error"
+        )
+        by_hand = (nets[34] - nets[18]).mean()
+        assert found["C5"].starts[start].mean == pytest.approx(by_hand)
+        assert found["C8"].starts[start].n == FEWEST

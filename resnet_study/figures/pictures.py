@@ -8,6 +8,7 @@ from matplotlib.ticker import PercentFormatter
 
 from resnet_study.figures.style import FAMILY_COLOURS, label_curves
 from resnet_study.questions.words import NETWORKS
+from resnet_study.statistics import FEWEST
 
 START_COLOURS = {"batch": "#009E73", "zero-gamma": "#E69F00", "small-gamma": "#56B4E9"}
 START_WORDS = {"batch": "usual", "zero-gamma": "zero-γ", "small-gamma": "small γ"}
@@ -90,9 +91,9 @@ def _panels(titles: tuple[str, ...], label: str, sharey: bool = True) -> tuple[F
 
 
 def _line(axes, gap: pd.DataFrame, x: str, colour: str, label: str, style: str = "-") -> None:
-    """Mean with its 95 % interval, where six seeds or more are there."""
+    """Mean with its 95 % interval, where there are seeds enough."""
     axes.plot(gap[x], gap["mean"], style, color=colour, label=label)
-    enough = gap[gap.n >= 6]
+    enough = gap[gap.n >= FEWEST]
     axes.fill_between(enough[x], enough.low, enough.high, color=colour, alpha=0.2, linewidth=0)
 
 

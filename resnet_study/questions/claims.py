@@ -37,7 +37,7 @@ from resnet_study.questions.verdicts import (
     read,
     verdict,
 )
-from resnet_study.questions.words import mean_and_interval
+from resnet_study.questions.words import NORMALISATIONS, mean_and_interval
 from resnet_study.statistics import Estimate, paired_difference
 from resnet_study.training.recipes import get_recipe
 
@@ -164,6 +164,10 @@ def _registered(number: str, runs_dir: Path) -> list[Finding]:
             effects = {
                 f"{text}, {METRICS[metric]}": reading.effect,
                 METRICS[registered.OTHER[metric]]: reading.other,
+                **{
+                    f"{METRICS[metric]} with {NORMALISATIONS[start]}": effect
+                    for start, effect in reading.starts.items()
+                },
             }
         command = "" if registered.has_p(reading) else "; ".join(missing)
         p, files = reading.adjusted, reading.files

@@ -6,7 +6,7 @@ adjusted by Holm's method over all measures of a recipe; equivalence tests again
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from math import isnan, nan
 from pathlib import Path
@@ -35,6 +35,7 @@ from resnet_study.training.recipes import get_recipe
 CLEAN = "clean_training_error"
 VALIDATION = "validation_error"
 OTHER = {CLEAN: VALIDATION, VALIDATION: CLEAN}
+STARTS = ("zero-gamma", "small-gamma")  # of the residual nets of arm b
 AS_GOOD = "no larger than δ"  # what C7 claims of its difference; the others claim a sign
 
 
@@ -67,7 +68,8 @@ class Reading:
 
     ``p`` is of the test that the claim asks for and ``adjusted`` the same after Holm's method;
     ``equivalence`` that of D within ±``DELTA``. NaN before all seeds are recorded. ``other`` is the
-    same difference in the other kind of error, which decides nothing.
+    same difference in the other kind of error, and ``starts`` has D by start with the residual nets
+    of arm b in place of the usual ones; they decide nothing.
     """
 
     measure: Measure
@@ -77,6 +79,7 @@ class Reading:
     equivalence: float
     answer: Answer
     other: Estimate | None = None
+    starts: Mapping[str, Estimate] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
 
 
@@ -177,10 +180,31 @@ def readings(recipe: str, runs_dir: Path = paths.RUNS) -> dict[str, Reading]:
     found = {}
     for claim, reading in judge(effects, premise).items():
         measure = reading.measure
-        files = {Path(path) for _, arm in measure.terms for path in errors(arm).path}
-        other = effect(measure, OTHER[measure.metric])
-        found[claim] = replace(reading, other=other, files=tuple(sorted(files)))
+        measures = [measure, *(_started(measure, start) for start in STARTS)]
+        files = {
+            Path(path) for one in measures for _, arm in one.terms for path in errors(arm).path
+        }
+        starts = {
+            start: effect(other, measure.metric)
+            for start, other in zip(STARTS, measures[1:], strict=True)
+            if other != measure
+        }
+        found[claim] = replace(
+            reading,
+            other=effect(measure, OTHER[measure.metric]),
+            starts={start: found for start, found in starts.items() if found.n},
+            files=tuple(sorted(files)),
+        )
     return found
+
+
+def _started(measure: Measure, start: str) -> Measure:
+    """The measure with residual nets of another start."""
+    terms = (
+        (weight, replace(arm, normalisation=start) if arm.family == "residual" else arm)
+        for weight, arm in measure.terms
+    )
+    return replace(measure, terms=tuple(terms))
 
 
 def image_differences(recipe: str, claim: str, runs_dir: Path = paths.RUNS) -> np.ndarray:
