@@ -43,16 +43,28 @@ start: Optional[str] = None  # of a Highway net: drawn, or contained, as a resid
 normalisation: Optional[str] = None  # `resnet-study list` shows all; batch
 shortcut_scale: Optional[float] = None  # of a scaled net; 0.5
 branch_scale: Optional[float] = None  # of a scaled net; 0.5
-epochs: Optional[int] = None  # instead of the recipe's
-width: Optional[int] = None  # channels of the first stage, instead of the recipe's
-batch: Optional[int] = None  # images a step, instead of the recipe's
-rate: Optional[float] = None  # learning rate, instead of the recipe's
-precision: Optional[str] = None  # float32, tensorfloat32 or bfloat16, instead of the recipe's
-patience: Optional[int] = None  # epochs of a plateau, instead of the recipe's drops
-warmup: Optional[int] = None  # steps at a tenth of the rate, instead of the recipe's
-clip: Optional[float] = None  # largest norm of the gradient of a step, instead of the recipe's
+data: Optional[str] = None  # data set, instead of the recipe's, as all that follow
+held_out: Optional[int] = None  # training images that validate
+stem: Optional[str] = None  # imagenet, small
+width: Optional[int] = None  # channels of the first stage
+batch: Optional[int] = None  # images a step
+epochs: Optional[int] = None  # passes over the training images
+rate: Optional[float] = None  # learning rate before the first drop
+drops: Optional[str] = None  # shares of the run at which the rate is divided by 10: "0.5, 0.75"
+momentum: Optional[float] = None  # of stochastic gradient descent
+weight_decay: Optional[float] = None  # of all weights
+warmup: Optional[int] = None  # steps at a tenth of the rate, before the others
+patience: Optional[int] = None  # epochs of a plateau, instead of drops at fixed times
+precision: Optional[str] = None  # float32, tensorfloat32, bfloat16
+ten_crop: Optional[bool] = None  # at the end, the validation error over ten crops
 fraction: Optional[float] = None  # of the training images, for as many steps
 own_subset: Optional[bool] = None  # whether each seed draws that fraction anew
+clip: Optional[float] = None  # largest norm of the gradient of a step
+crop_padding: Optional[int] = None  # pixels of zero padding before a random crop
+scales: Optional[str] = None  # shorter side drawn between these: "64, 120"
+crop: Optional[int] = None  # side of the crop
+flip: Optional[bool] = None  # mirror left to right at random
+colour: Optional[bool] = None  # shift along the principal axes of colour
 device: str = "auto"  # auto, cpu, cuda, cuda:1, …
 runs_dir: str = "data/runs"  # folder of the records; relative to the repository
 data_dir: str = "data/downloads"  # folder of the data sets; relative to the repository
@@ -70,34 +82,12 @@ from resnet_study.figures import fig2, sources, style
 from resnet_study.pipeline.frames import load_curves, load_runs
 from resnet_study.pipeline.parameters import check_parameters
 from resnet_study.pipeline.perform import perform
-from resnet_study.pipeline.run import make_run
+from resnet_study.pipeline.run import SETTINGS, make_run
 from resnet_study.training import progress
-from resnet_study.training.recipes import get_recipe
 
 check_parameters()
 style.use_style()
-changes = {"epochs": epochs, "width": width, "batch": batch, "rate": rate}
-changes |= {"fraction": fraction, "own_subset": own_subset}
-changes |= {"precision": precision, "patience": patience, "warmup": warmup, "clip": clip}
-run = make_run(
-    get_recipe(recipe, **changes),
-    family,
-    depth,
-    seed,
-    shortcut=shortcut,
-    gate_kernel=gate_kernel,
-    gate_bias=gate_bias,
-    gate_form=gate_form,
-    gate_reshaping=gate_reshaping,
-    gate_normalised=gate_normalised,
-    gate_relu=gate_relu,
-    gate_layers=gate_layers,
-    match=match,
-    start=start,
-    normalisation=normalisation,
-    shortcut_scale=shortcut_scale,
-    branch_scale=branch_scale,
-)
+run = make_run(recipe, **{name: globals()[name] for name in SETTINGS})
 record = run.record_path(paths.ROOT / runs_dir)
 
 # %% [markdown]

@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -21,11 +22,11 @@ from resnet_study import paths
 from resnet_study.errors import InputError, OutOfTime, require_at_least
 from resnet_study.models.options import FAMILIES, NORMALISATIONS, SHORTCUTS
 from resnet_study.pipeline.records import find_records, read_record
-from resnet_study.pipeline.run import Run, make_run
+from resnet_study.pipeline.run import OF_NETWORK, OF_RECIPE, SETTINGS, Run, default_of, make_run
 from resnet_study.processes import AnotherProcessFailed, is_leader, processes, speaks
 from resnet_study.questions.experiments import EXPERIMENTS, get_experiment, parse_seeds
 from resnet_study.signals import Stopped, stoppable
-from resnet_study.training.recipes import RECIPES, get_recipe
+from resnet_study.training.recipes import RECIPES
 
 UNFINISHED = 75  # EX_TEMPFAIL of sysexits.h: "try again later"
 
@@ -42,6 +43,21 @@ class _Folder(click.ParamType):
 _RUNS_DIR = click.option(
     "--runs-dir", type=_Folder(), default=paths.RUNS, help="Folder of the records. [data/runs]"
 )
+
+
+def _settings(command: Callable) -> Callable:
+    """Give a command an option for each setting of a run."""
+    for name, each in reversed(SETTINGS.items()):
+        choices = f" ({', '.join(map(str, each.meaning.one_of))})" if each.meaning.one_of else ""
+        help, flag = each.meaning.help, "--" + name.replace("_", "-")
+        option = click.option(
+            f"{flag}/--no-{flag[2:]}" if each.kind is bool else flag,
+            type=str if each.kind is tuple else each.kind,
+            default=None,
+            help=f"{help[0].upper()}{help[1:]}{choices}. [{default_of(name)}]",
+        )
+        command = option(command)
+    return command
 
 
 class _Ended(Exception):
@@ -66,32 +82,7 @@ def cli():
 @click.option("--experiment", help="Train what is missing of it, instead of one run.")
 @click.option("--seeds", help="Of the experiment, such as 0-2,7. [all]")
 @click.option("--jobs", type=int, help="Runs of the experiment at a time. [one a core; 1 on a GPU]")
-@click.option("--family", help="Which blocks. [residual]")
-@click.option("--depth", type=int, help="Weighted layers. [18]")
-@click.option("--seed", type=int, help="Of weights, order and augmentation. [0]")
-@click.option("--shortcut", help="A, B or C, of a net that has shortcuts. [A]")
-@click.option("--gate-kernel", type=int, help="Of a Highway net: 1 or 3. [3]")
-@click.option("--gate-bias", type=float, help="Where it starts. [-2]")
-@click.option("--gate-form", help="coupled, uncoupled, or shortcut (branch not gated). [coupled]")
-@click.option("--gate-reshaping", help="Blocks that change shape: gated or plain. [gated]")
-@click.option("--gate-normalised", is_flag=True, default=None, help="Normalise before the sigmoid.")
-@click.option("--gate-relu", help="after the mix, or inside of H. [after]")
-@click.option("--gate-layers", type=int, help="Convolutions of a gate: 1 or 2. [1]")
-@click.option("--match", help="A residual net's parameters or multiply_adds, by narrower stages.")
-@click.option("--start", help="Of a Highway net: contained starts as a residual net. [drawn]")
-@click.option("--normalisation", help=f"{', '.join(NORMALISATIONS)}. [batch]")
-@click.option("--shortcut-scale", type=float, help="Of a scaled net. [0.5]")
-@click.option("--branch-scale", type=float, help="Of a scaled net. [0.5]")
-@click.option("--epochs", type=int, help="Instead of the recipe's.")
-@click.option("--width", type=int, help="Channels of the first stage, instead of the recipe's.")
-@click.option("--batch", type=int, help="Images a step, instead of the recipe's.")
-@click.option("--rate", type=float, help="Learning rate, instead of the recipe's.")
-@click.option("--precision", help="Of convolutions, instead of the recipe's.")
-@click.option("--patience", type=int, help="Epochs of a plateau, instead of the recipe's drops.")
-@click.option("--warmup", type=int, help="Steps at a tenth of the rate, instead of the recipe's.")
-@click.option("--clip", type=float, help="Largest norm of a gradient, instead of the recipe's.")
-@click.option("--fraction", type=float, help="Of the training images, for as many steps. [1]")
-@click.option("--own-subset", is_flag=True, default=None, help="Each seed draws its fraction.")
+@_settings
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @_RUNS_DIR
 @click.option(
@@ -103,31 +94,27 @@ def cli():
 )
 @click.option("--overwrite", is_flag=True, help="Train again what is recorded already.")
 def run(
-    recipe, experiment, seeds, jobs, epochs, width, batch, rate, fraction, own_subset, precision,
-    patience, warmup, clip, device, runs_dir, data_dir, time_budget, checkpoint_seconds, overwrite,
-    **network,
+    recipe, experiment, seeds, jobs, device, runs_dir, data_dir, time_budget, checkpoint_seconds,
+    overwrite, **options,
 ):  # fmt: skip
     """Train one network and record it, or all that is missing of an experiment."""
-    changes = {
-        "epochs": epochs, "width": width, "batch": batch, "rate": rate, "fraction": fraction,
-        "own_subset": own_subset, "precision": precision, "patience": patience,
-        "warmup": warmup, "clip": clip,
-    }  # fmt: skip
     require_at_least("checkpoint_seconds", checkpoint_seconds, 0)
-    given = {name: value for name, value in network.items() if value is not None}
+    given = {name: value for name, value in options.items() if value is not None}
     deadline = None if time_budget is None else time.time() + parse_duration(time_budget)
     if experiment and processes() > 1:
         raise InputError("--experiment does not go with torchrun; accepted: one run at a time")
     if experiment is None:
         _refuse({"seeds": seeds, "jobs": jobs}, "goes with --experiment")
-        defaults = {"family": "residual", "depth": 18, "seed": 0}
-        chosen = make_run(get_recipe(recipe or "digits", **changes), **(defaults | given))
+        chosen = make_run(recipe or "digits", **given)
         _run_one(
             chosen, overwrite, device=device, runs_dir=runs_dir, data_dir=data_dir,
             checkpoint_seconds=checkpoint_seconds, deadline=deadline,
         )  # fmt: skip
     else:
-        _refuse(given | {"overwrite": overwrite or None}, "does not go with --experiment")
+        of_network = {name: value for name, value in given.items() if name in OF_NETWORK}
+        of_network["overwrite"] = overwrite or None
+        _refuse(of_network, "does not go with --experiment")
+        changes = {name: value for name, value in given.items() if name in OF_RECIPE}
         from resnet_study.pipeline.queue import Place, default_jobs, train_missing
 
         runs = get_experiment(experiment).runs(recipe, seed_list(seeds), **changes)

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -149,7 +150,7 @@ def test_tiny_imagenet_is_the_imagenet_recipe_at_a_quarter_of_the_pixels():
 
 def test_imagenet_without_a_crop_is_refused():
     with pytest.raises(InputError, match="imagenet needs a crop"):
-        get_recipe("imagenet", ten_crop=False, augmentation=Augmentation())
+        replace(get_recipe("imagenet", ten_crop=False), augmentation=Augmentation())
 
 
 def test_a_plateau_and_a_warm_up_exclude_each_other():

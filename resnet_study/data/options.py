@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from resnet_study.errors import InputError, require_at_least
+from resnet_study.errors import InputError
+from resnet_study.settings import check, setting
 
 DATA_SETS = (
     "digits",
@@ -25,14 +26,18 @@ class Augmentation:
         InputError: for sizes that cannot be.
     """
 
-    crop_padding: int = 0  # pixels of zero padding before a random crop of the image's size
-    scales: tuple[int, int] | None = None  # shorter side drawn between; then a random crop
-    crop: int | None = None  # side of the crop; the image's own if not given
-    flip: bool = False  # mirror left to right at random
-    colour: bool = False  # shift along the principal axes of colour
+    crop_padding: int = setting(
+        "pixels of zero padding before a random crop of the image's size", 0, at_least=0
+    )
+    scales: tuple[int, int] | None = setting(
+        "shorter side drawn between these two; then a random crop", None, at_least=1
+    )
+    crop: int | None = setting("side of the crop; the image's own if not given", None, at_least=1)
+    flip: bool = setting("mirror left to right at random", False)
+    colour: bool = setting("shift along the principal axes of colour", False)
 
     def __post_init__(self):
-        require_at_least("crop_padding", self.crop_padding, 0)
+        check(self)
         if (self.scales is None) != (self.crop is None):
             raise InputError("scales and crop go together; accepted: both or neither")
         if self.scales and not 0 < self.crop <= self.scales[0] <= self.scales[1]:

@@ -1,9 +1,9 @@
 """What can be chosen of a network: families, depths, shortcuts, gates. Needs no torch."""
 
 from dataclasses import dataclass
-from math import isfinite
 
 from resnet_study.errors import InputError, require_one_of
+from resnet_study.settings import check, setting
 
 FAMILIES = ("plain", "residual", "highway", "scaled")
 STEMS = ("imagenet", "small")
@@ -68,38 +68,33 @@ class Gates:
     """
 
     # 3: the kernel of H, Srivastava et al. 2015; 1: He et al. 2016.
-    kernel: int = 3
-    # Where the gate's pre-activation starts. Negative, so that a block begins by carrying:
-    # −1 to −4 in Srivastava et al. 2015, 0 to −7 in He et al. 2016, −6 in Srivastava 2025.
-    bias: float = -2.0
+    kernel: int = setting("kernel of the gates", 3, one_of=KERNELS)
+    # Negative, so that a block begins by carrying: −1 to −4 in Srivastava et al. 2015, 0 to −7
+    # in He et al. 2016, −6 in Srivastava 2025.
+    bias: float = setting("where the gates' bias starts", -2.0)
     # coupled: H·T + s·(1 − T), both papers' (He: "exclusive gating"). uncoupled: H·T + s·C with a
     # carry gate C of its own, the general form of 1505.00387, equation 2; C starts at −bias, so
     # at 1 − T. shortcut: H + s·(1 − T), He et al. 2016, "shortcut-only gating".
-    form: str = "coupled"
-    # Blocks that change shape. gated: s is what shortcut A, B or C makes of the input (A: strided
-    # and padded with zeros; Srivastava 2025 gates a projection, B). plain: no gate and no
-    # shortcut, Srivastava et al. 2015.
-    reshaping: str = "gated"
-    # Batch normalisation between convolution and sigmoid; its shift starts at ``bias``:
-    # Srivastava 2025.
-    normalised: bool = False
+    form: str = setting(
+        "one gate for both paths, a carry gate of its own, or the shortcut's alone",
+        "coupled",
+        one_of=FORMS,
+    )
+    # gated: s is what shortcut A, B or C makes of the input (A: strided and padded with zeros;
+    # Srivastava 2025 gates a projection, B). plain: no gate and no shortcut, Srivastava et al.
+    # 2015.
+    reshaping: str = setting("blocks that change shape", "gated", one_of=RESHAPING)
+    # Srivastava 2025; the shift of the normalisation starts at ``bias``.
+    normalised: bool = setting("batch normalisation before the sigmoid", False)
     # after: ReLU(mix), as residual blocks end. inside: H = ReLU(F), none after, Srivastava 2025.
-    relu: str = "after"
-    # Convolutions of a gate. 2: convolution, normalisation, ReLU before the last one, as H has
-    # them: Srivastava 2025.
-    layers: int = 1
+    relu: str = setting("ReLU after the mix, or inside of H", "after", one_of=RELUS)
+    # 2: convolution, normalisation, ReLU before the last one, as H has them: Srivastava 2025.
+    layers: int = setting("convolutions of a gate; two need gate_normalised", 1, one_of=LAYERS)
 
     def __post_init__(self):
-        require_one_of("gate kernel", self.kernel, KERNELS)
-        require_one_of("gate form", self.form, FORMS)
-        require_one_of("gate reshaping", self.reshaping, RESHAPING)
-        require_one_of("gate normalised", self.normalised, (False, True))
-        require_one_of("gate relu", self.relu, RELUS)
-        require_one_of("gate layers", self.layers, LAYERS)
+        check(self, "gate {}")
         if self.layers > 1 and not self.normalised:
             raise InputError("a gate of two layers is normalised; accepted: gate_normalised")
-        if isinstance(self.bias, bool) or not isfinite(self.bias):
-            raise InputError(f"gate bias {self.bias} is impossible; accepted: a finite number")
         object.__setattr__(self, "bias", float(self.bias))  # −2 and −2.0 are one run, of one name
 
 
@@ -113,11 +108,10 @@ class Scales:
         InputError: for a value that is no finite number.
     """
 
-    shortcut: float = 0.5
-    branch: float = 0.5
+    shortcut: float = setting("factor of the shortcut", 0.5)
+    branch: float = setting("factor of the branch", 0.5)
 
     def __post_init__(self):
+        check(self, "{} scale")
         for name, value in list(vars(self).items()):
-            if isinstance(value, bool) or not isfinite(value):
-                raise InputError(f"{name} scale {value} is impossible; accepted: a finite number")
             object.__setattr__(self, name, float(value))

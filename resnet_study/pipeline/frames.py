@@ -6,6 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from resnet_study.pipeline.records import read_record
+from resnet_study.settings import settings
+from resnet_study.training.recipes import Recipe
 
 
 def _labels(record: dict) -> dict:
@@ -14,14 +16,16 @@ def _labels(record: dict) -> dict:
     gates = config.get("gates") or dict.fromkeys(("kernel", "bias"))
     if config.get("gates"):
         gates = {"layers": 1, **gates}
+    recipe = config["recipe"]
     return {
-        "recipe": config["recipe"]["name"],
+        "recipe": recipe["name"],
         **{key: config[key] for key in ("family", "depth", "shortcut", "seed")},
-        **{key: config["recipe"][key] for key in ("rate", "epochs", "width")},
-        "fraction": config["recipe"].get("fraction", 1.0),
-        "own_subset": config["recipe"].get("own_subset", False),
-        "warmup": config["recipe"].get("warmup", 0),
-        "clip": config["recipe"].get("clip", 0.0),
+        # A record may be older than a setting, which then was not used.
+        **{
+            each.name: recipe.get(each.name, each.default)
+            for each in settings(Recipe)
+            if each.kind is not tuple
+        },
         "match": config.get("match"),
         "start": config.get("start", "drawn"),
         "normalisation": config.get("normalisation", "batch"),
@@ -32,10 +36,9 @@ def _labels(record: dict) -> dict:
 def load_runs(records: Iterable[Path]) -> pd.DataFrame:
     """One row a run: labels, final errors, cost and provenance.
 
-    - What tells runs apart: ``recipe``, ``family``, ``depth``, ``shortcut``, ``seed``, ``rate``,
-      ``epochs``, ``width``, ``fraction``, ``own_subset``, ``warmup``, ``clip``, ``match``,
-      ``start``, ``normalisation``, and the gates of a Highway net, ``gate_kernel``, ``gate_bias``,
-      ``gate_form``, ``gate_reshaping``, ``gate_normalised``, ``gate_relu`` and ``gate_layers``.
+    - What tells runs apart: ``recipe``, ``family``, ``depth``, ``shortcut``, ``seed``, the
+      settings of :class:`~resnet_study.training.recipes.Recipe` that are one value, ``match``,
+      ``start``, ``normalisation``, and the gates of a Highway net, as ``gate_kernel``.
     - ``diverged``, and errors at the last epoch in percent, none for a run that diverged:
       ``training_error``, ``clean_training_error``, ``validation_error``, and ``ten_crop_error``
       where the recipe says so.

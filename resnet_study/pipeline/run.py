@@ -1,15 +1,16 @@
 """A run: one training of one network, its configuration, name and places."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 
 from resnet_study import paths
 from resnet_study.data.options import Augmentation
-from resnet_study.errors import InputError, require_integers, require_one_of
+from resnet_study.errors import InputError, require_one_of
 from resnet_study.models.options import (
     FAMILIES,
     MEASURES,
+    NORMALISATIONS,
     SHORTCUTS,
     Gates,
     Scales,
@@ -17,7 +18,8 @@ from resnet_study.models.options import (
     stage_lengths,
 )
 from resnet_study.pipeline.records import read_record
-from resnet_study.training.recipes import RECIPES, Recipe, changes_of
+from resnet_study.settings import check, setting, settings
+from resnet_study.training.recipes import RECIPES, Recipe, changes_of, get_recipe
 
 STARTS = ("drawn", "contained")
 
@@ -39,21 +41,32 @@ class Run:
     """
 
     recipe: Recipe
-    family: str
-    depth: int
-    seed: int
-    shortcut: str = "A"
+    family: str = setting("which blocks", one_of=FAMILIES)
+    depth: int = setting("weighted layers: 18, 34 (four stages), or 6n+2 (three)")
+    seed: int = setting("of weights, order of the data and their augmentation")
+    shortcut: str = setting("shortcuts, in nets that have them", "A", one_of=SHORTCUTS)
     gates: Gates | None = None
     scales: Scales | None = None
-    match: str | None = None
-    start: str = "drawn"
-    normalisation: str = "batch"
+    match: str | None = setting(
+        "narrower stages, so that a Highway net is as large as the residual net in this",
+        None,
+        one_of=MEASURES,
+    )
+    start: str = setting(
+        "contained: a Highway net of gate bias 0 starts as the residual net of its seed",
+        "drawn",
+        one_of=STARTS,
+    )
+    normalisation: str = setting(
+        "batch normalisation, with an unusual start of its last γ or of the kernels, or what "
+        "stands in its place",
+        "batch",
+        one_of=NORMALISATIONS,
+    )
 
     def __post_init__(self):
-        require_integers(depth=self.depth, seed=self.seed)
-        require_one_of("family", self.family, FAMILIES)
+        check(self)
         stage_lengths(self.depth)
-        require_one_of("shortcut", self.shortcut, SHORTCUTS)
         if not 0 <= self.seed < 2**63:  # what torch's generators take
             raise InputError(f"seed {self.seed} is impossible; accepted: 0 to 2**63 − 1")
         if self.family == "plain" and self.shortcut != "A":
@@ -61,11 +74,8 @@ class Run:
         require_normalisation(self.family, self.shortcut, self.normalisation)
         self._settle("gates", "highway", Gates)
         self._settle("scales", "scaled", Scales)
-        if self.match is not None:
-            require_one_of("match", self.match, MEASURES)
-            if self.gates is None:
-                raise InputError(f"a {self.family} net has no gates to match; leave the match out")
-        require_one_of("start", self.start, STARTS)
+        if self.match is not None and self.gates is None:
+            raise InputError(f"a {self.family} net has no gates to match; leave the match out")
         if self.start == "contained":
             if self.gates is None:
                 raise InputError(f"a {self.family} net contains no residual net; accepted: highway")
@@ -89,22 +99,26 @@ class Run:
 
     @property
     def changes(self) -> dict[str, object]:
-        """Whatever departs from the recipe or the defaults, by the train notebook's parameters."""
-        usual = {"shortcut": "A", "match": None, "start": "drawn", "normalisation": "batch"}
-        own = {name: getattr(self, name) for name in usual}
-        if self.gates:
-            own |= gate_parameters(self.gates)
-            usual |= gate_parameters(Gates())
-        if self.scales:
-            own |= scale_parameters(self.scales)
-            usual |= scale_parameters(Scales())
-        changed = {name: value for name, value in own.items() if value != usual[name]}
-        return changed | changes_of(self.recipe)
+        """What departs from the recipe or the defaults, as :func:`make_run` takes it."""
+        changed = {
+            each.name: getattr(self, each.name)
+            for each in settings(Run)
+            if each.default not in (MISSING, getattr(self, each.name))
+        }
+        for name in NESTED:
+            part = getattr(self, name)
+            for each in settings(type(part)) if part else ():
+                if getattr(part, each.name) != each.default:
+                    changed[_flat(name, each.name)] = getattr(part, each.name)
+        return {
+            name: ",".join(map(str, value)) if isinstance(value, tuple) else value
+            for name, value in (changed | changes_of(self.recipe)).items()
+        }
 
     @property
     def name(self) -> str:
         """Family, depth, whatever departs from the recipe or the defaults, and the seed."""
-        changes = [f"{name}-{value}" for name, value in self.changes.items()]
+        changes = [f"{name}-{value}".replace(",", "_") for name, value in self.changes.items()]
         return "-".join([f"{self.family}-{self.depth}", *changes, f"seed-{self.seed}"])
 
     def record_path(self, runs_dir: Path | str = paths.RUNS) -> Path:
@@ -145,7 +159,7 @@ def run_from_config(config: dict) -> Run | None:
         require_one_of("recipe", recipe["name"], RECIPES)
         augmentation = Augmentation(**_with_tuples(recipe.pop("augmentation")))
         parts = {"recipe": Recipe(**_with_tuples(recipe), augmentation=augmentation)}
-        for name, kind in {"gates": Gates, "scales": Scales}.items():
+        for name, kind in NESTED.items():
             if config.get(name):
                 parts[name] = kind(**config[name])
         return Run(**{**config, **parts})
@@ -153,37 +167,61 @@ def run_from_config(config: dict) -> Run | None:
         return None
 
 
-def gate_parameters(gates: Gates) -> dict[str, object]:
-    """Options of gates by the names they have on the command line: ``gate_kernel``, …"""
-    return {f"gate_{name}": value for name, value in asdict(gates).items()}
+def _flat(name: str, option: str) -> str:
+    """The flat name of an option of gates or scales: ``gate_bias``, ``branch_scale``."""
+    return f"gate_{option}" if name == "gates" else f"{option}_scale"
 
 
-def scale_parameters(scales: Scales) -> dict[str, object]:
-    """Options of a scaled net by the names they have on the command line."""
-    return {f"{name}_scale": value for name, value in asdict(scales).items()}
+NESTED = {"gates": Gates, "scales": Scales}
+# All that can be set of a run, by its flat name: what notebook and command line have, a name of a
+# run is made of, and the book's table shows.
+OF_NETWORK = {each.name: each for each in settings(Run)} | {
+    _flat(name, each.name): each for name, kind in NESTED.items() for each in settings(kind)
+}
+OF_RECIPE = {each.name: each for kind in (Recipe, Augmentation) for each in settings(kind)}
+SETTINGS = OF_NETWORK | OF_RECIPE
 
 
-def make_run(recipe: Recipe, family: str, depth: int, seed: int, **parameters: object) -> Run:
-    """A :class:`Run` of the flat parameters that notebook and command line have.
+def make_run(recipe: str, **parameters: object) -> Run:
+    """A :class:`Run` of flat parameters, some of ``SETTINGS``; None is the default.
 
-    Besides ``shortcut``, ``match``, ``start`` and ``normalisation`` these are ``gate_kernel``, …,
-    ``shortcut_scale`` and ``branch_scale``. None is the default.
+    A tuple may be a text, such as ``"0.5, 0.75"``.
 
     Raises:
         InputError: for a value that does not exist, or an option of another family.
     """
-    given = {name: value for name, value in parameters.items() if value is not None}
-    gates = {f.name: given.pop(f"gate_{f.name}", None) for f in fields(Gates)}
-    scales = {f.name: given.pop(f"{f.name}_scale", None) for f in fields(Scales)}
-    return Run(
-        recipe,
-        family,
-        depth,
-        seed,
-        **given,
-        gates=_with_options(Gates, gates),
-        scales=_with_options(Scales, scales),
-    )
+    given = {name: _read(name, value) for name, value in parameters.items() if value is not None}
+    parts = {
+        name: _with_options(
+            kind, {f.name: given.pop(_flat(name, f.name), None) for f in fields(kind)}
+        )
+        for name, kind in NESTED.items()
+    }
+    changes = {name: given.pop(name) for name in OF_RECIPE if name in given}
+    return Run(get_recipe(recipe, **changes), **(USUAL | given), **parts)
+
+
+USUAL = {"family": "residual", "depth": 18, "seed": 0}  # of a run that is not told otherwise
+
+
+def default_of(name: str) -> str:
+    """What a setting is if it is not given, in words."""
+    value = "the recipe's" if name in OF_RECIPE else USUAL.get(name, SETTINGS[name].default)
+    return "none" if value is None else "no" if value is False else str(value)
+
+
+def _read(name: str, value: object) -> object:
+    """The value of a setting, of which a tuple may have been given as a text."""
+    each = SETTINGS[name]
+    if each.kind is not tuple or not isinstance(value, str):
+        return value
+    kind = each.items[0]
+    try:
+        return tuple(kind(part) for part in value.split(",") if part.strip())
+    except ValueError:
+        raise InputError(
+            f"{name} {value!r} cannot be read; accepted: numbers with commas between"
+        ) from None
 
 
 def _with_options(kind: type, options: dict[str, object]) -> object | None:

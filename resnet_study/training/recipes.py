@@ -3,11 +3,12 @@
 A recipe is one small function; to add one, write it and list it in ``RECIPES``.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 from resnet_study.data.options import DATA_SETS, Augmentation
-from resnet_study.errors import InputError, require_at_least, require_integers, require_one_of
+from resnet_study.errors import InputError, require_one_of
 from resnet_study.models.options import STEMS
+from resnet_study.settings import check, setting, settings
 
 PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
 
@@ -21,46 +22,48 @@ class Recipe:
     """
 
     name: str
-    data: str  # one of data.DATA_SETS
-    held_out: int  # training images that validate; 0: the data set's own test images
-    stem: str  # one of models.STEMS
-    width: int  # channels of the first stage
+    data: str = setting("data set", one_of=DATA_SETS)
+    held_out: int = setting(
+        "training images that validate; 0: the data set's own test images", at_least=0
+    )
+    stem: str = setting("first layers: 7×7 and pooling, or 3×3", one_of=STEMS)
+    width: int = setting("channels of the first stage", at_least=1)
     augmentation: Augmentation
-    batch: int  # images a step
-    epochs: int
-    rate: float  # learning rate before the first drop
-    drops: tuple[float, ...]  # fractions of the run at which the rate is divided by 10
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
-    warmup: int = 0  # steps at a tenth of the rate, before it
-    patience: int = 0  # if not 0: drop after so many epochs of no lower training error, instead
-    precision: str = "float32"  # of convolutions; weights and statistics are always float32
-    ten_crop: bool = False  # at the end, the validation error over ten crops of each image
-    fraction: float = 1.0  # of the training images; the number of steps stays the same
-    own_subset: bool = False  # whether each seed draws that fraction anew; else all have the same
-    clip: float = 0.0  # the largest norm of the gradient of a step, over all weights; 0: any
+    batch: int = setting("images a step", at_least=2)  # batch normalisation needs two
+    epochs: int = setting("passes over the training images", at_least=1)
+    rate: float = setting("learning rate before the first drop", above=0)
+    drops: tuple[float, ...] = setting(
+        "shares of the run at which the rate is divided by 10", above=0, up_to=1
+    )
+    momentum: float = setting("of stochastic gradient descent", 0.9, at_least=0)
+    weight_decay: float = setting("of all weights", 1e-4, at_least=0)
+    warmup: int = setting("steps at a tenth of the rate, before the others", 0, at_least=0)
+    patience: int = setting(
+        "epochs of no lower training error after which the rate drops, instead of at fixed "
+        "times; 0: at those",
+        0,
+        at_least=0,
+    )
+    # Weights and statistics are float32 whatever it is.
+    precision: str = setting("of convolutions", "float32", one_of=PRECISIONS)
+    ten_crop: bool = setting("at the end, the validation error over ten crops of each image", False)
+    fraction: float = setting(
+        "share of the training images; the number of steps stays the same", 1.0, above=0, up_to=1
+    )
+    own_subset: bool = setting(
+        "each seed draws that share anew; else all have the same images", False
+    )
+    clip: float = setting(
+        "largest norm of the gradient of a step, over all weights; 0: any", 0.0, at_least=0
+    )
 
     def __post_init__(self):
-        require_one_of("data set", self.data, DATA_SETS)
-        require_one_of("stem", self.stem, STEMS)
-        require_one_of("precision", self.precision, PRECISIONS)
-        names = ("held_out", "width", "batch", "epochs", "warmup", "patience")
-        require_integers(**{name: getattr(self, name) for name in names})
-        for name in ("held_out", "momentum", "weight_decay", "warmup", "patience", "clip"):
-            require_at_least(name, getattr(self, name), 0)
-        for name in ("width", "epochs"):
-            require_at_least(name, getattr(self, name), 1)
-        require_at_least("batch", self.batch, 2)  # batch normalisation needs two images
-        if not 0 < self.rate < float("inf"):
-            raise InputError(f"rate {self.rate} is impossible; accepted: above 0")
+        check(self)
         if self.patience and self.warmup:
             raise InputError("patience and warmup exclude each other; accepted: one of them")
         if self.augmentation.crop is None and (self.ten_crop or self.data == "imagenet"):
             needy = "ten_crop" if self.ten_crop else "imagenet"
             raise InputError(f"{needy} needs a crop; accepted: augmentation with scales and crop")
-        if not 0 < self.fraction <= 1:
-            raise InputError(f"fraction {self.fraction} is impossible; accepted: above 0, up to 1")
-        require_one_of("own_subset", self.own_subset, (False, True))
         if self.own_subset and self.fraction == 1:
             raise InputError("all images are no subset; accepted with own_subset: fraction below 1")
 
@@ -240,22 +243,29 @@ RECIPES = {
 
 
 def get_recipe(name: str, **changes: object) -> Recipe:
-    """The recipe called ``name``, with fields changed; a change of None is no change.
+    """The recipe called ``name``, with settings changed; a change of None is no change.
+
+    Settings of its augmentation are changed by their own names.
 
     Raises:
         InputError: for an unknown name or an impossible value.
     """
     require_one_of("recipe", name, RECIPES)
-    given = {field: value for field, value in changes.items() if value is not None}
-    return replace(RECIPES[name](), **given)
+    given = {name: value for name, value in changes.items() if value is not None}
+    images = {
+        each.name: given.pop(each.name) for each in settings(Augmentation) if each.name in given
+    }
+    recipe = RECIPES[name]()
+    return replace(recipe, augmentation=replace(recipe.augmentation, **images), **given)
 
 
 def changes_of(recipe: Recipe) -> dict[str, object]:
-    """The fields in which ``recipe`` departs from the recipe of its name."""
+    """The settings in which ``recipe`` departs from the recipe of its name."""
     usual = RECIPES[recipe.name]()
-    names = [item.name for item in fields(Recipe)]
+    pairs = ((recipe, usual), (recipe.augmentation, usual.augmentation))
     return {
-        name: getattr(recipe, name)
-        for name in names
-        if getattr(recipe, name) != getattr(usual, name)
+        each.name: getattr(own, each.name)
+        for own, other in pairs
+        for each in settings(type(own))
+        if getattr(own, each.name) != getattr(other, each.name)
     }
