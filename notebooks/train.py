@@ -52,6 +52,7 @@ epochs: Optional[int] = None  # passes over the training images
 rate: Optional[float] = None  # learning rate before the first drop
 drops: Optional[str] = None  # shares of the run at which the rate is divided by 10: "0.5, 0.75"
 momentum: Optional[float] = None  # of stochastic gradient descent
+nesterov: Optional[bool] = None  # momentum that looks a step ahead
 weight_decay: Optional[float] = None  # of all weights
 warmup: Optional[int] = None  # steps at a tenth of the rate, before the others
 patience: Optional[int] = None  # epochs of a plateau, instead of drops at fixed times

@@ -148,6 +148,11 @@ def test_tiny_imagenet_is_the_imagenet_recipe_at_a_quarter_of_the_pixels():
     assert all(getattr(tiny, name) == getattr(full, name) for name in same)
 
 
+def test_nesterovs_momentum_needs_momentum():
+    with pytest.raises(InputError, match="accepted with it: momentum above 0"):
+        get_recipe("digits", nesterov=True, momentum=0)
+
+
 def test_imagenet_without_a_crop_is_refused():
     with pytest.raises(InputError, match="imagenet needs a crop"):
         replace(get_recipe("imagenet", ten_crop=False), augmentation=Augmentation())

@@ -106,13 +106,14 @@ def test_a_point_of_the_curve_tells_epoch_and_iteration(dataset):
     ]
 
 
-def test_every_step_has_the_recipes_rate_momentum_and_weight_decay(dataset):
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_every_step_has_the_recipes_rate_momentum_and_weight_decay(dataset, nesterov):
     groups = []
     hook = register_optimizer_step_pre_hook(
         lambda optimiser, *_: groups.extend(dict(group) for group in optimiser.param_groups)
     )
     try:
-        train(_model(), dataset, RECIPE, seed=0)
+        train(_model(), dataset, replace(RECIPE, nesterov=nesterov), seed=0)
     finally:
         hook.remove()
     steps = 2 * PER_EPOCH
@@ -120,7 +121,8 @@ def test_every_step_has_the_recipes_rate_momentum_and_weight_decay(dataset):
         learning_rate(RECIPE, step, steps) for step in range(steps)
     ]
     assert len({group["lr"] for group in groups}) == 3
-    assert {(group["momentum"], group["weight_decay"]) for group in groups} == {(0.9, 1e-4)}
+    kinds = {(g["momentum"], g["weight_decay"], g["nesterov"]) for g in groups}
+    assert kinds == {(0.9, 1e-4, nesterov)}
 
 
 @pytest.mark.parametrize("clip", [0.0, 0.01])

@@ -22,13 +22,13 @@ class Recipe:
     """
 
     name: str
+    augmentation: Augmentation
     data: str = setting("data set", one_of=DATA_SETS)
     held_out: int = setting(
         "training images that validate; 0: the data set's own test images", at_least=0
     )
     stem: str = setting("first layers: 7×7 and pooling, or 3×3", one_of=STEMS)
     width: int = setting("channels of the first stage", at_least=1)
-    augmentation: Augmentation
     batch: int = setting("images a step", at_least=2)  # batch normalisation needs two
     epochs: int = setting("passes over the training images", at_least=1)
     rate: float = setting("learning rate before the first drop", above=0)
@@ -36,6 +36,7 @@ class Recipe:
         "shares of the run at which the rate is divided by 10", above=0, up_to=1
     )
     momentum: float = setting("of stochastic gradient descent", 0.9, at_least=0)
+    nesterov: bool = setting("momentum of Nesterov's kind, which looks a step ahead", False)
     weight_decay: float = setting("of all weights", 1e-4, at_least=0)
     warmup: int = setting("steps at a tenth of the rate, before the others", 0, at_least=0)
     patience: int = setting(
@@ -61,6 +62,8 @@ class Recipe:
         check(self)
         if self.patience and self.warmup:
             raise InputError("patience and warmup exclude each other; accepted: one of them")
+        if self.nesterov and not self.momentum:
+            raise InputError("nesterov is of momentum; accepted with it: momentum above 0")
         if self.augmentation.crop is None and (self.ten_crop or self.data == "imagenet"):
             needy = "ten_crop" if self.ten_crop else "imagenet"
             raise InputError(f"{needy} needs a crop; accepted: augmentation with scales and crop")
