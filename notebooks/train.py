@@ -82,7 +82,7 @@ from resnet_study.errors import OutOfTime
 from resnet_study.figures import fig2, sources, style
 from resnet_study.pipeline.frames import load_curves, load_runs
 from resnet_study.pipeline.parameters import check_parameters
-from resnet_study.pipeline.perform import perform
+from resnet_study.pipeline.perform import is_recorded, perform
 from resnet_study.pipeline.run import SETTINGS, make_run
 from resnet_study.training import progress
 
@@ -95,7 +95,7 @@ record = run.record_path(paths.ROOT / runs_dir)
 # The training, unless it is recorded. One that was interrupted goes on from its last checkpoint.
 
 # %%
-if overwrite or run.state(paths.ROOT / runs_dir) != "recorded":
+if overwrite or not is_recorded(run, paths.ROOT / runs_dir, paths.ROOT / data_dir):
     try:
         with progress.bar() as report:
             perform(

@@ -169,22 +169,22 @@ def _refuse(options: dict[str, object], reason: str) -> None:
             raise InputError(f"--{name.replace('_', '-')} {reason}")
 
 
-def _run_one(chosen: Run, overwrite: bool, *, runs_dir: Path, **options) -> None:
+def _run_one(chosen: Run, overwrite: bool, *, runs_dir: Path, data_dir: Path, **options) -> None:
     """Train ``chosen`` unless it is recorded, and say what came out.
 
     Ends with status ``UNFINISHED`` when its time was over.
     """
-    from resnet_study.pipeline.perform import perform
+    from resnet_study.pipeline.perform import is_recorded, perform
     from resnet_study.training import progress
 
     path = chosen.record_path(runs_dir)
-    if not overwrite and chosen.state(runs_dir) == "recorded":
+    if not overwrite and is_recorded(chosen, runs_dir, data_dir):
         done = f"recorded already: {path} (--overwrite trains again)"
     else:
         watch = progress.bar() if sys.stderr.isatty() else progress.lines(_say_aside)
         try:
             with watch as report:
-                perform(chosen, runs_dir=runs_dir, report=report, **options)
+                perform(chosen, runs_dir=runs_dir, data_dir=data_dir, report=report, **options)
             done = f"recorded: {path}"
         except OutOfTime as stop:
             if is_leader():

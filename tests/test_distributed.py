@@ -167,6 +167,21 @@ def test_a_mistake_under_torchrun_is_told_once(tmp_path):
     assert not files_below(tmp_path / "runs")
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("--batch 4000", "batch 4000 is larger than the training set; accepted: up to its 1437"),
+        ("--batch 1435", "leaves a last batch of 2"),
+    ],
+)
+def test_what_all_processes_would_find_wrong_is_told_once(tmp_path, options, told):
+    wrong = start("-m", "resnet_study", "run", "--runs-dir", tmp_path, *options.split())
+    assert wrong.returncode != 0
+    lines = [line for line in wrong.stderr.splitlines() if line.startswith("resnet-study:")]
+    assert len(lines) == 1 and told in lines[0]
+    assert not files_below(tmp_path)
+
+
 def test_a_broken_image_of_one_process_is_told_once_by_that_process(tmp_path):
     """The second of two processes evaluates the last images, and so finds it alone."""
     for part in ("train", "val"):
@@ -179,7 +194,8 @@ def test_a_broken_image_of_one_process_is_told_once_by_that_process(tmp_path):
     broken.write_bytes(broken.read_bytes()[:200])
     wrong = start(
         "-m", "resnet_study", "run", "--recipe", "imagenet", "--device", "cpu", "--epochs", "1",
-        "--width", "1", "--data-dir", tmp_path / "images", "--runs-dir", tmp_path / "runs",
+        "--width", "1", "--batch", "8", "--data-dir", tmp_path / "images",
+        "--runs-dir", tmp_path / "runs",
     )  # fmt: skip
     assert wrong.returncode != 0
     lines = [line for line in wrong.stderr.splitlines() if line.startswith("resnet-study:")]

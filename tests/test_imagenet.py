@@ -8,6 +8,7 @@ from itertools import zip_longest
 import numpy as np
 import pytest
 import torch
+from conftest import files_below
 from PIL import Image
 from test_distributed import torchrun
 
@@ -16,8 +17,9 @@ from resnet_study.data.imagenet import EIGENVALUES, EIGENVECTORS, load_imagenet
 from resnet_study.data.options import Augmentation
 from resnet_study.errors import InputError
 from resnet_study.pipeline.perform import perform
+from resnet_study.pipeline.queue import Place, train_missing
 from resnet_study.pipeline.records import read_record
-from resnet_study.pipeline.run import Run
+from resnet_study.pipeline.run import Run, run_from_config
 from resnet_study.training.recipes import get_recipe
 
 MEAN = np.array([0.485, 0.456, 0.406])
@@ -460,3 +462,25 @@ def test_a_vanished_image_is_named_by_the_fingerprint(folder, data):
     path = folder / "val" / CLASSES[0] / "ILSVRC2012_val_00000000.JPEG"
     path.unlink()
     _refusal(data.fingerprint, path)
+
+
+def test_what_is_recorded_of_one_folder_is_no_answer_for_another(folder, tmp_path, command):
+    """Refused in one line, by ``run`` and by the queue; the record stays and answers for its own."""
+    runs = tmp_path / "runs"
+    options = "--recipe imagenet --depth 8 --width 1 --epochs 1 --batch 6 --scales 32,40 --crop 28"
+    arguments = ("run", *options.split(), "--device", "cpu", "--runs-dir", runs)
+    assert command(*arguments, "--data-dir", folder)[0] == 0
+    before = files_below(runs)
+    other = tmp_path / "other"
+    shutil.copytree(folder, other)
+    (other / "train" / CLASSES[0] / f"{CLASSES[0]}_0.JPEG").unlink()
+    status, out, err = command(*arguments, "--data-dir", other)
+    assert status == 2 and not out
+    assert err.count("\n") == 1 and "other images than those in" in err
+    assert files_below(runs) == before
+    for images in (folder, tmp_path / "gone"):  # where there are none, none are others
+        status, out, _ = command(*arguments, "--data-dir", images)
+        assert status == 0 and "recorded already" in out
+    (path,) = before
+    with pytest.raises(InputError, match="accepted: --runs-dir with another folder"):
+        train_missing([run_from_config(read_record(path)["config"])], Place(runs, other), print)

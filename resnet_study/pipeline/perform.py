@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -14,13 +15,13 @@ from resnet_study import paths
 from resnet_study.data.datasets import Dataset, load_data
 from resnet_study.data.imagenet import ImageNet
 from resnet_study.diagnostics.gates import describe_gates, measure_start
-from resnet_study.errors import require_at_least
+from resnet_study.errors import InputError, require_at_least
 from resnet_study.files import exclusive, require_writable
 from resnet_study.models.containment import contain
 from resnet_study.models.matching import matched_widths
 from resnet_study.models.networks import Network, build_model, count_multiply_adds, count_parameters
 from resnet_study.pipeline import provenance
-from resnet_study.pipeline.records import pack_bits, write_record
+from resnet_study.pipeline.records import pack_bits, read_record, write_record
 from resnet_study.pipeline.run import Run
 from resnet_study.processes import is_leader, processes
 from resnet_study.signals import stoppable
@@ -34,6 +35,7 @@ from resnet_study.training.loop import (
     set_precision,
     train,
 )
+from resnet_study.training.recipes import Recipe
 
 
 def perform(
@@ -85,10 +87,7 @@ def perform(
             if is_leader():
                 require_writable(run.record_path(runs_dir).parent)
                 stack.enter_context(exclusive(run.lock_path(runs_dir)))
-            subset = run.seed if recipe.own_subset else 0
-            data = load_data(recipe.data, recipe.held_out, data_dir, recipe.fraction, subset).to(
-                where
-            )
+            data = _load(recipe, _subset(run), data_dir).to(where)
         origin = {
             **provenance.describe(where),
             "data": _leaders_fingerprint(data),
@@ -108,8 +107,9 @@ def perform(
             "torch": str(torch.__version__),
         }
         checkpoint = Checkpoint(run.checkpoint_path(runs_dir), identity, checkpoint_seconds, end)
-        torch.manual_seed(run.seed)
-        model = make_model(run, data)
+        with leader_first():
+            torch.manual_seed(run.seed)
+            model = make_model(run, data)
         # Gates are measured over all images: not where processes share them, or read them anew.
         inside = run.gates and isinstance(data, Dataset) and processes() == 1
         start = measure_start(model, data, recipe) if inside else None
@@ -131,6 +131,43 @@ def perform(
             write_record(path, content)
             checkpoint.remove()
     return path
+
+
+def is_recorded(run: Run, runs_dir: Path | str, data_dir: Path | str) -> bool:
+    """Whether ``run`` is recorded in ``runs_dir``.
+
+    Which images ImageNet is, only its folder tells: other data sets have their names and sums.
+
+    Raises:
+        InputError: if the images in ``data_dir`` are others than those of the record.
+        RecordError: if the record is damaged.
+    """
+    if run.state(runs_dir) != "recorded":
+        return False
+    recipe, path = run.recipe, run.record_path(runs_dir)
+    if recipe.data != "imagenet" or not (Path(data_dir) / "train").is_dir():
+        return True
+    trained_on = read_record(path, "run")["provenance"]["data"]
+    if _fingerprint(recipe, _subset(run), data_dir) != trained_on:
+        raise InputError(
+            f"{path} is recorded, of other images than those in {data_dir}; accepted: --runs-dir "
+            "with another folder, or --overwrite"
+        )
+    return True
+
+
+def _subset(run: Run) -> int:
+    """The seed that draws a run's fraction of the images."""
+    return run.seed if run.recipe.own_subset else 0
+
+
+def _load(recipe: Recipe, subset: int, data_dir: Path | str) -> Dataset | ImageNet:
+    return load_data(recipe.data, recipe.held_out, data_dir, recipe.fraction, subset)
+
+
+@cache  # of many runs of an experiment, which looks at them all
+def _fingerprint(recipe: Recipe, subset: int, data_dir: Path | str) -> str:
+    return _load(recipe, subset, data_dir).fingerprint()
 
 
 def _leaders_fingerprint(data: Dataset | ImageNet) -> str:

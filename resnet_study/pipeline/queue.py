@@ -23,6 +23,7 @@ from resnet_study import paths
 from resnet_study.errors import InputError, require_at_least
 from resnet_study.files import require_writable
 from resnet_study.pipeline.environment import environment
+from resnet_study.pipeline.perform import is_recorded
 from resnet_study.pipeline.records import read_record
 from resnet_study.pipeline.run import Run
 from resnet_study.training.loop import choose_device
@@ -188,7 +189,7 @@ def train_missing(runs: Iterable[Run], place: Place, say: Say) -> dict[Run, str]
     if importlib.util.find_spec("papermill") is None:
         raise InputError("papermill is missing; accepted: pip install 'resnet-study[book]'")
     runs = list(runs)
-    missing = [run for run in runs if run.state(place.runs_dir) != "recorded"]
+    missing = [run for run in runs if not is_recorded(run, place.runs_dir, place.data_dir)]
     say(f"training {len(missing)} of {len(runs)} runs, {place.jobs} at a time")
     clock, states = time.monotonic(), {}
     with ThreadPoolExecutor(place.jobs) as pool, Executions() as executions:

@@ -21,7 +21,14 @@ from resnet_study.errors import InputError, OutOfTime
 from resnet_study.processes import is_leader, processes, share
 from resnet_study.signals import Stopped, held, let_through, waiting
 from resnet_study.training.checkpoints import Checkpoint
-from resnet_study.training.distributed import average_statistics, leaders, own_gpu, parallel, total
+from resnet_study.training.distributed import (
+    average_statistics,
+    leader_first,
+    leaders,
+    own_gpu,
+    parallel,
+    total,
+)
 from resnet_study.training.graphs import GraphedGradients
 from resnet_study.training.recipes import Recipe, learning_rate
 
@@ -214,6 +221,22 @@ def make_optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     )
 
 
+def require_batches(recipe: Recipe, images: int) -> None:
+    """Raise :class:`InputError` unless ``images`` fill a batch, and the last one for all of us."""
+    if recipe.batch > images:
+        raise InputError(
+            f"batch {recipe.batch} is larger than the training set; accepted: up to its "
+            f"{images} images"
+        )
+    last = images % recipe.batch or recipe.batch
+    if last // processes() < 2:
+        raise InputError(
+            f"batch {recipe.batch} leaves a last batch of {last} of {images} images "
+            f"to {processes()} process(es); accepted: two or more to each, since batch "
+            "normalisation needs them"
+        )
+
+
 class Training:
     """A training that can stop between any two steps and go on later, to the bit.
 
@@ -222,18 +245,6 @@ class Training:
     """
 
     def __init__(self, model: nn.Module, data: Dataset, recipe: Recipe, seed: int):
-        if recipe.batch > data.epoch_images:
-            raise InputError(
-                f"batch {recipe.batch} is larger than the training set; accepted: up to its "
-                f"{data.epoch_images} images"
-            )
-        last = data.epoch_images % recipe.batch or recipe.batch
-        if last // processes() < 2:
-            raise InputError(
-                f"batch {recipe.batch} leaves a last batch of {last} of {data.epoch_images} images "
-                f"to {processes()} process(es); accepted: two or more to each, since batch "
-                "normalisation needs them"
-            )
         self.on_gpu = data.device.type == "cuda"
         if self.on_gpu:
             torch.cuda.set_device(data.device)  # whose streams a graph is captured from
@@ -436,10 +447,13 @@ def train(
     Raises:
         OutOfTime: at the checkpoint's deadline; the training is saved.
         Stopped: by a signal, where those are caught; the training is saved.
-        InputError: if the checkpoint is of another training or cannot be written.
+        InputError: if the images do not fill the batches, or the checkpoint is of another training
+            or cannot be written.
     """
+    with leader_first():
+        require_batches(recipe, data.epoch_images)
+        saved = checkpoint.load() if checkpoint else None
     training = Training(model, data, recipe, seed)
-    saved = checkpoint.load() if checkpoint else None
     if saved is not None:
         with checkpoint.fitting():
             training.load_state_dict(saved)
