@@ -465,7 +465,7 @@ def test_a_vanished_image_is_named_by_the_fingerprint(folder, data):
 
 
 def test_what_is_recorded_of_one_folder_is_no_answer_for_another(folder, tmp_path, command):
-    """Refused in one line, by ``run`` and by the queue; the record stays and answers for its own."""
+    """Refused in one line by ``run`` and by the queue; the record stays and answers for its own."""
     runs = tmp_path / "runs"
     options = "--recipe imagenet --depth 8 --width 1 --epochs 1 --batch 6 --scales 32,40 --crop 28"
     arguments = ("run", *options.split(), "--device", "cpu", "--runs-dir", runs)
