@@ -32,11 +32,16 @@ UNFINISHED = 75  # EX_TEMPFAIL of sysexits.h: "try again later"
 
 
 class _Folder(click.ParamType):
-    """A path; ``~`` is the home folder, also in ``--runs-dir=~/runs``, where shells leave it."""
+    """A path; ``~`` is the home folder, also in ``--runs-dir=~/runs``, where shells leave it.
+
+    An empty text, of a variable that is not set perhaps, is refused and not the current folder.
+    """
 
     name = "path"
 
     def convert(self, value, parameter, context) -> Path:
+        if not str(value):
+            self.fail("'' is no folder; accepted: a path, such as . for this one")
         return Path(value).expanduser()
 
 
@@ -350,7 +355,12 @@ def verify(files, runs_dir):
     """
     from resnet_study.pipeline import verification
 
-    found, faults = verification.verify(files or verification.everything(runs_dir), runs_dir)
+    places = files or verification.everything(runs_dir)
+    found, faults = verification.verify(places, runs_dir)
+    if not found:
+        raise InputError(
+            f"no sealed file in {', '.join(map(str, places))}; accepted: records, and folders of them"
+        )
     for fault in faults:
         click.echo(fault)
     click.echo(f"{len(faults)} faults in {found} files", err=bool(faults))

@@ -404,3 +404,17 @@ def test_a_records_folder_that_is_a_file_is_refused(command, tmp_path, name):
 @pytest.mark.parametrize("seconds", ["-1", "nan"])
 def test_seconds_between_checkpoints_are_checked_where_nothing_is_left_to_train(command, seconds):
     assert command("run", "--checkpoint-seconds", seconds)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("run", "--runs-dir", ""), "'' is no folder"),
+        (("verify", "{}"), "no sealed file in"),
+        (("pack", "{}/a.tar.gz", "--runs-dir", "{}"), "no records in"),
+    ],
+)
+def test_a_folder_that_is_none_or_holds_nothing_is_refused(command, tmp_path, arguments, told):
+    result = command(*(argument.replace("{}", str(tmp_path)) for argument in arguments))
+    _assert_refused(result, told, "accepted")
+    assert not files_below(tmp_path)

@@ -27,11 +27,14 @@ def pack(archive: Path | str, runs_dir: Path | str) -> int:
     The same records make the same archive: it holds their names and contents, no times or owners.
 
     Raises:
-        RecordError: if one is damaged, no run of ours can have left it there, or all are too much.
+        RecordError: if there is none, one is damaged, no run of ours can have left it there, or all
+            are too much.
         InputError: if the archive cannot be written.
     """
     buffer = io.BytesIO()
     paths = find_records(runs_dir)
+    if not paths:
+        raise RecordError(f"no records in {runs_dir}; accepted: a folder of records")
     with (
         gzip.GzipFile(filename="", fileobj=buffer, mode="wb", compresslevel=9, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w") as tar,
