@@ -359,7 +359,7 @@ def verify(files, runs_dir):
     found, faults = verification.verify(places, runs_dir)
     if not found:
         raise InputError(
-            f"no sealed file in {', '.join(map(str, places))}; accepted: records, and folders of them"
+            f"no sealed file in {', '.join(map(str, places))}; accepted: records, or their folders"
         )
     for fault in faults:
         click.echo(fault)
