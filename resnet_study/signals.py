@@ -14,6 +14,7 @@ SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 _waiting: list[int] = []  # signals that came while they were held
+_raised: list[int] = []  # signals that were raised
 _holds = 0
 
 
@@ -34,6 +35,7 @@ def _stop(number: int, frame: object) -> None:
     if _holds and not _waiting:
         _waiting.append(number)
     else:  # also when asked twice: what is held may hang
+        _raised.append(number)
         raise Stopped(number)
 
 
@@ -51,10 +53,17 @@ def stoppable() -> Iterator[None]:
                 before[number] = signal.signal(number, _stop)
     try:
         yield
+    except (ImportError, SystemError) as error:
+        # A library that is being loaded makes an error of its own of whatever is raised in it.
+        if _raised:
+            raise Stopped(_raised[-1]) from error
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
         _waiting.clear()
+        if before:
+            _raised.clear()
 
 
 @contextmanager

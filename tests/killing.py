@@ -4,6 +4,7 @@ Too slow for the test suite: `make killing`. It saves after every step, so many 
 kills come in the middle of writing a checkpoint.
 """
 
+import argparse
 import json
 import random
 import subprocess
@@ -16,22 +17,19 @@ from resnet_study.pipeline.perform import perform
 from resnet_study.pipeline.run import Run
 from resnet_study.training.recipes import get_recipe
 
-RUN = Run(get_recipe("digits", width=4, epochs=100), "plain", 18, seed=3)
-CHILD = """
-import sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[2])
-from killing import RUN
-from resnet_study.runs import perform
-perform(RUN, runs_dir=Path(sys.argv[1]), device="cpu", checkpoint_seconds=0)
-"""
 
-
-def run_and_kill(runs_dir: Path, chance: random.Random) -> bool:
+def run_and_kill(run: Run, runs_dir: Path, chance: random.Random) -> bool:
     """Train on until a random moment after the first new checkpoint; whether it was killed."""
-    checkpoint = RUN.checkpoint_path(runs_dir)
+    checkpoint = run.checkpoint_path(runs_dir)
     before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else None
-    child = subprocess.Popen([sys.executable, "-c", CHILD, runs_dir, Path(__file__).parent])
+    options = ["--family", run.family, "--depth", run.depth, "--seed", run.seed]
+    options += ["--width", run.recipe.width, "--epochs", run.recipe.epochs]
+    options += ["--runs-dir", runs_dir, "--device", "cpu", "--checkpoint-seconds", 0]
+    child = subprocess.Popen(
+        [sys.executable, "-m", "resnet_study", "run", *map(str, options)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     while child.poll() is None:
         if checkpoint.exists() and checkpoint.stat().st_mtime_ns != before:
             time.sleep(chance.uniform(0, 0.5))
@@ -50,16 +48,17 @@ def result(path: Path) -> dict:
     return {key: record[key] for key in ("config", "curve", "final", "diverged_at")}
 
 
-def main(kills: int) -> None:
-    """Kill ``kills`` times, let the training end, compare."""
+def main(kills: int, epochs: int) -> None:
+    """Kill a training of so many epochs ``kills`` times, let it end, compare."""
     chance = random.Random(0)
+    run = Run(get_recipe("digits", width=4, epochs=epochs), "plain", 18, seed=3)
     with tempfile.TemporaryDirectory() as folder:
-        unbroken = perform(RUN, runs_dir=Path(folder) / "unbroken", device="cpu")
+        unbroken = perform(run, runs_dir=Path(folder) / "unbroken", device="cpu")
         broken = Path(folder) / "broken"
         done = 0
-        while done < kills and run_and_kill(broken, chance):
+        while done < kills and run_and_kill(run, broken, chance):
             done += 1
-        path = perform(RUN, runs_dir=broken, device="cpu")
+        path = perform(run, runs_dir=broken, device="cpu")
         same = result(path) == result(unbroken)
         left = [file.name for file in path.parent.iterdir() if file != path]
     print(f"{done} kills; the record is {'the same to the bit' if same else 'DIFFERENT'}; ", end="")
@@ -68,4 +67,7 @@ def main(kills: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("kills", type=int)
+    parser.add_argument("--epochs", type=int, default=100)
+    main(**vars(parser.parse_args()))

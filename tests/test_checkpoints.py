@@ -1,11 +1,17 @@
 import errno
 import os
 import random
+import subprocess
+import sys
+import subprocess
+import sys
 import time
 
 import pytest
 import torch
 
+from resnet_study import paths
+from resnet_study import paths
 from resnet_study.errors import InputError, OutOfTime
 from resnet_study.models.networks import build_model
 from resnet_study.training.checkpoints import Checkpoint, share_done
@@ -287,3 +293,13 @@ def test_a_saving_that_fails_keeps_the_one_before(tmp_path, monkeypatch):
         checkpoint.save({"step": 4})
     assert checkpoint.load()["step"] == 3
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_training_that_is_killed_again_and_again_ends_in_the_same_record():
+    """``make killing``, in short."""
+    script = paths.ROOT / "tests" / "killing.py"
+    done = subprocess.run(
+        [sys.executable, script, "1", "--epochs", "4"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 kills; the record is the same to the bit" in done.stdout

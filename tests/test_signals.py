@@ -143,3 +143,13 @@ def test_the_command_saves_says_so_and_ends(tmp_path, number):
     assert "resnet-study: stopped at iteration" in errors.splitlines()[-1]
     assert "Traceback" not in errors
     assert [path.suffix for path in files_below(tmp_path)] == [".checkpoint"]
+
+
+def test_an_error_that_a_library_makes_of_a_signal_while_it_is_loaded_is_the_signal():
+    with pytest.raises(Stopped), stoppable():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except Stopped:
+            raise ImportError("initialization failed") from None
+    with pytest.raises(ImportError), stoppable():
+        raise ImportError("no module of that name")
