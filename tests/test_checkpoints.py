@@ -3,14 +3,11 @@ import os
 import random
 import subprocess
 import sys
-import subprocess
-import sys
 import time
 
 import pytest
 import torch
 
-from resnet_study import paths
 from resnet_study import paths
 from resnet_study.errors import InputError, OutOfTime
 from resnet_study.models.networks import build_model
