@@ -1,3 +1,4 @@
+import itertools
 import os
 import subprocess
 import sys
@@ -192,3 +193,39 @@ def test_a_run_that_diverged_at_once_is_drawn_as_an_empty_panel(tiny_record):
     write_record(tiny_record, {**content, "diverged_at": 23, "final": final, "curve": {}})
     (axes,) = fig2.curve(load_curves([tiny_record]), "diverged").axes
     assert not _lines(axes)
+
+
+def test_panels_side_by_side_are_stacked_for_a_phone_with_names_of_their_own():
+    figure, grid = plt.subplots(2, 2, sharex=True, sharey=True, layout="constrained")
+    for axes, depth in zip(grid[0], (18, 34), strict=True):
+        axes.set_title(f"{depth} layers")
+    for axes, split in zip(grid[:, 0], ("training", "validation"), strict=True):
+        axes.set_ylabel(f"{split} error")
+    for axes in grid[1]:
+        axes.set_xlabel("iteration")
+    line = grid[0, 0].plot([0, 1], label="a long name of a line")
+    figure.legend(handles=line, loc="outside lower center", ncols=4)
+    assert style.stack(figure)
+    figure.canvas.draw()
+    boxes = [axes.get_position() for axes in grid.flat]
+    assert all(above.y0 > below.y1 for above, below in itertools.pairwise(boxes))
+    assert len({round(box.x0, 2) for box in boxes}) == 1
+    assert [axes.get_title() for axes in grid.flat] == ["18 layers", "34 layers"] * 2
+    assert [axes.get_ylabel() for axes in grid.flat] == ["training error"] * 2 + [
+        "validation error"
+    ] * 2
+    assert {axes.get_xlabel() for axes in grid.flat} == {"iteration"}
+    assert all(axes.yaxis.get_ticklabels()[0].get_visible() for axes in grid.flat)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a long name of a line"]
+    assert figure.get_tightbbox().width <= style.PHONE[0] * 1.05
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("panels", [(1, 1), (3, 1), (2, 3)])
+def test_a_figure_without_neighbours_or_of_many_panels_is_left_alone(panels):
+    figure, _ = plt.subplots(*panels)
+    before = tuple(figure.get_size_inches())
+    assert not style.stack(figure)
+    assert tuple(figure.get_size_inches()) == before
+    plt.close(figure)

@@ -24,7 +24,7 @@ from myst_nb.ext.glue.roles import PasteTextRole
 from sphinx.util import logging
 
 from resnet_study import paths
-from resnet_study.figures.sources import CSV, SOURCE, checksum, seal_and_commit, short
+from resnet_study.figures.sources import CSV, NARROW, SOURCE, checksum, seal_and_commit, short
 from resnet_study.pipeline import provenance
 from resnet_study.questions.experiments import EXPERIMENTS
 
@@ -46,6 +46,7 @@ class Cell:
     glued: list[str]
     source: dict | None  # as sources.describe has it
     lines: list[Markup]  # empty for an output without a source
+    narrow: Markup = Markup()  # the picture as a phone shows it
     on_page: bool = False
 
 
@@ -76,11 +77,15 @@ def _take(cell: dict, anchor: str, page: "Page") -> Cell:
         if scrapbook.get("mime_prefix"):
             continue  # it is glued and not shown
         source, table = data.pop(SOURCE, None), _text(data.pop(CSV, ""))
+        narrow = _text(data.pop(NARROW, ""))
         taken.lines.append(Markup())
         if source:
             sources.append(source)
             downloads = page.write(name, table, _text(data.get("image/svg+xml", "")))
             taken.lines[-1] = page.line(source, [page.docname], downloads)
+        if narrow:
+            alt = cell["metadata"].get("mystnb", {}).get("image", {}).get("alt", "")
+            taken.narrow = page.narrow(f"{name or page.stem}-narrow.svg", narrow, alt)
     taken.source = merge(sources) if sources else None
     return taken
 
@@ -106,6 +111,9 @@ def place_lines(app, doctree: nodes.document) -> None:
             for node in outputs
             if isinstance(node, nodes.figure) or _is("mime_bundle")(node)
         ]
+        for image in container.findall(nodes.image) if cell.narrow else ():
+            _insert_after(image, cell.narrow)
+            image["classes"].append("wide")
         for node, line in zip(shown, cell.lines, strict=True) if shown else ():
             if line:
                 _insert_after(node, line)
@@ -246,6 +254,11 @@ class Page:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
         return self._relative(f"{DOWNLOADS}/{name}")
+
+    def narrow(self, name: str, picture: str, alt: str) -> Markup:
+        """Write a picture for phones; returns it as HTML, which no wider screen loads."""
+        html = '<img class="narrow" loading="lazy" alt="{}" src="{}"/>'
+        return Markup(html).format(alt, quote(self._write(name, picture)))
 
     def line(self, source: dict, origins: list[str], downloads: dict[str, str]) -> Markup:
         """The line for what the notebooks ``origins`` made from ``source``."""

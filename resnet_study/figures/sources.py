@@ -24,13 +24,15 @@ from resnet_study.pipeline.records import read_record
 from resnet_study.questions import words
 
 SOURCE = "application/vnd.resnet-study.source+json"  # MIME types of a cell's output
+NARROW = "application/vnd.resnet-study.narrow"  # a figure's SVG with its panels below each other
+HEAVY = 150_000  # bytes of a picture that no notebook should keep twice
 CSV = "text/csv"
 
 Data = pd.DataFrame | dict[str, pd.DataFrame]
 
 
 def figure(drawn, data: Data | None = None, records: Iterable[Path] = ()) -> None:
-    """Show a figure with its source.
+    """Show a figure with its source; one of several panels also as a phone shows it.
 
     Args:
         drawn: a matplotlib figure, or HTML of :func:`interactive_figure`.
@@ -40,13 +42,19 @@ def figure(drawn, data: Data | None = None, records: Iterable[Path] = ()) -> Non
             paper's curves.
     """
     if isinstance(drawn, Figure):
-        picture = BytesIO()
-        style.save_svg(drawn, picture)
-        shown = {"image/svg+xml": picture.getvalue().decode(), "text/plain": repr(drawn)}
+        shown = {"image/svg+xml": _svg(drawn), "text/plain": repr(drawn)}
+        if style.stack(drawn) and len(narrow := _svg(drawn)) < HEAVY:
+            shown[NARROW] = narrow
         plt.close(drawn)
     else:
         shown = {"text/html": drawn.data, "text/plain": repr(drawn)}
     _display(shown if data is None else shown | {CSV: as_csv(data)}, records)
+
+
+def _svg(drawn: Figure) -> str:
+    picture = BytesIO()
+    style.save_svg(drawn, picture)
+    return picture.getvalue().decode()
 
 
 def table(content: pd.DataFrame, caption: str, records: Iterable[Path]) -> None:

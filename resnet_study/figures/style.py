@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from resnet_study.questions.experiments import BIASES
@@ -20,6 +21,9 @@ DEPTHS = (18, 34)
 FAMILY_COLOURS = {"plain": "#6E6E6E", "residual": "#009E73", "highway": "#AA4499"}
 FAMILY_MARKERS = {"plain": "x", "residual": "D", "highway": "o"}
 MARKERS = "ov^Psp"  # of gate biases
+PHONE = (3.7, 2.7)  # inches of a panel on a phone
+MOST = 4  # panels that a reader scrolls past; a larger figure is scrolled sideways
+PHONE_LETTERS = 22  # of a label, of which two stand beside each other there
 TICKS = (0, 1, 3, 10, 30, 100)
 
 
@@ -130,6 +134,39 @@ def use_style() -> None:
 def save_svg(figure: Figure, path) -> None:
     """Write ``figure`` as SVG, the same bytes for the same figure."""
     figure.savefig(path, format="svg", metadata={"Date": None}, bbox_inches="tight")
+
+
+def stack(figure: Figure) -> bool:
+    """Put panels that stand side by side below each other, for a phone; whether it was done.
+
+    A panel that shared its axis with its neighbours gets numbers and names of its own. Figures
+    without neighbours, and those of more than ``MOST`` panels, stay as they are.
+    """
+    panels = [axes for axes in figure.axes if axes.get_subplotspec() is not None]
+    places = {axes: axes.get_subplotspec() for axes in panels}
+    rows = {axes: place.rowspan.start for axes, place in places.items()}
+    columns = {axes: place.colspan.start for axes, place in places.items()}
+    if len({*columns.values()}) < 2 or len(panels) > MOST:
+        return False
+    names = {rows[axes]: axes.get_ylabel() for axes in reversed(panels) if axes.get_ylabel()}
+    titles = {columns[axes]: axes.get_title() for axes in reversed(panels) if axes.get_title()}
+    width, height = PHONE
+    figure.set_size_inches(width, height * len(panels))
+    grid = GridSpec(len(panels), 1, figure=figure)
+    for axes, place in zip(panels, grid, strict=True):
+        axes.set_subplotspec(place)
+        axes.tick_params(labelleft=True, labelbottom=True)
+        axes.set_ylabel(axes.get_ylabel() or names.get(rows[axes], ""))
+        axes.set_xlabel(axes.get_xlabel() or panels[-1].get_xlabel())
+        axes.set_title(axes.get_title() or titles.get(columns[axes], ""))
+    for legend in list(figure.legends):
+        labels = [text.get_text() for text in legend.get_texts()]
+        columns_of_labels = 2 if max(map(len, labels)) < PHONE_LETTERS else 1
+        figure.legend(
+            legend.legend_handles, labels, loc="outside lower center", ncols=columns_of_labels
+        )
+        legend.remove()
+    return True
 
 
 def long_curves(curves: pd.DataFrame) -> pd.DataFrame:
