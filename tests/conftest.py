@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,8 @@ from resnet_study.reproduction import BOOK_OPTIONS
 from resnet_study.training.recipes import get_recipe
 
 matplotlib.use("Agg")
+# A shell's background job ignores Ctrl-C, and so would every process that a test starts and stops.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 torch.set_num_threads(1)
 
 

@@ -159,6 +159,25 @@ def test_a_phone_does_not_scroll_sideways(visits):
     assert seen(visits, "too_wide") == {}
 
 
+STORY = re.compile(r"summary|story_|/try|objections_live|teaching")
+BY_DESIGN = ("book/runs.html",)  # the table of all runs has a box of its own, at any width
+CHART = "figure interactive"  # is as wide as its box, which the browser makes known late
+
+
+@needs_browser
+@pytest.mark.parametrize("screen", ["desk", "phone"])
+def test_nothing_is_cut_off(visits, screen):
+    """On a desk no page hides columns; on a phone none of the story is scrolled sideways."""
+    found = {
+        name: boxes
+        for name, visit in visits.items()
+        if (boxes := [b for b in visit.cut_off[screen] if not b.lower().startswith(CHART)])
+        and name not in BY_DESIGN
+        and (screen == "desk" or STORY.search(name))
+    }
+    assert found == {}
+
+
 @needs_browser
 def test_no_page_is_heavy(visits):
     """All that a first visit transfers, with text compressed as every usual host does it."""
@@ -167,12 +186,15 @@ def test_no_page_is_heavy(visits):
     assert {name: size for name, size in transferred.items() if size > HEAVIEST} == {}
 
 
+BOX = '<div class="bd-article"><p style="overflow: auto"><b style="padding: {}">x</b></p></div>'
 FAULTS = {
     "complaints": '<script>console.error("a complaint")</script>',
     "outside": '<script src="https://cdn.example.org/library.js"></script>',
     "missing": '<img src="no-such-picture.svg" alt="A picture that is not there">',
     "bare_formulae": '<span class="math">\\(x\\)</span>',
     "too_wide": '<p style="width: 800px">A line as wide as a desk</p>',
+    "phone": BOX.format("200px"),
+    "desk": BOX.format("700px"),
     "light": '<img src="picture.svg">',
     "dark": '<p style="color: #222; background: #000">Dark on dark</p>',
 }
@@ -188,7 +210,7 @@ def test_a_visit_sees_faults(opened, tmp_path):
     with browser.served(tmp_path) as site:
         found = {name: vars(visit(opened, site, f"{name}.html")) for name in ["faultless", *FAULTS]}
     for seen in found.values():
-        seen |= seen.pop("violations")
+        seen |= seen.pop("violations") | seen.pop("cut_off")
     for name, fault in FAULTS.items():
         assert found[name][name], fault
         assert not found["faultless"][name]

@@ -130,3 +130,9 @@ def test_fewer_than_six_values_never_decide():
     for n in range(1, 6):
         certain = Estimate(n, 50.0, 0.0, 50.0, 50.0, 50.0, 50.0)
         assert read(certain, "higher") is Answer.EXPLORATORY
+
+
+@pytest.mark.parametrize("kind", [Answer, Check, Bearing, Verdict])
+def test_a_word_is_shown_as_its_text_also_where_a_page_glues_it(kind):
+    for word in kind:
+        assert repr(word) == repr(word.value)

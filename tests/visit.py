@@ -26,6 +26,13 @@ BARE_FORMULAE = """[...document.querySelectorAll('.math')].filter(
 ).map((formula) => formula.textContent)"""
 TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
+# Boxes of a page that show a part of what they hold, and have to be scrolled sideways.
+CUT_OFF = """[...document.querySelectorAll('.bd-article *')].filter((box) =>
+  ['auto', 'scroll'].includes(getComputedStyle(box).overflowX)
+  && box.clientWidth && box.scrollWidth > box.clientWidth + 1
+  && !box.matches('pre, code, .math, mjx-container')
+).map((box) => `${box.tagName} ${box.className} ${box.id}: ${box.scrollWidth}`)"""
+
 
 @dataclass
 class Visit:
@@ -39,6 +46,7 @@ class Visit:
     bare_formulae: list[str] = field(default_factory=list)  # not typeset, or in error
     violations: dict[str, list[str]] = field(default_factory=dict)  # of accessibility, by theme
     too_wide: int = 0  # pixels by which a phone would scroll sideways
+    cut_off: dict[str, list[str]] = field(default_factory=dict)  # boxes, by desk and phone
 
 
 def visit(browser, site: str, name: str) -> Visit:
@@ -69,7 +77,9 @@ def visit(browser, site: str, name: str) -> Visit:
     seen.violations["light"] = _violations(page, NOT_COLOURS) + _violations(page, COLOURS, ALIKE)
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
     seen.violations["dark"] = _violations(page, COLOURS, ALIKE)  # all that depends on the theme
+    seen.cut_off["desk"] = page.evaluate(CUT_OFF)
     page.set_viewport_size(PHONE)
+    seen.cut_off["phone"] = page.evaluate(CUT_OFF)
     seen.too_wide = page.evaluate(TOO_WIDE)
     seen.formulae = page.locator(".math").count()
     seen.bare_formulae = page.evaluate(BARE_FORMULAE)

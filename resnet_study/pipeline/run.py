@@ -34,7 +34,7 @@ class Run:
     depth and the recipe's width in ``"parameters"`` or ``"multiply_adds"``, and it may ``start``
     as usual, ``"drawn"``, or ``"contained"``: as the function that the untrained residual net of
     this seed is, see :mod:`resnet_study.models.containment`. The gates are then those of T = ½.
-    ``normalisation`` is one of ``blocks.NORMALISATIONS``.
+    ``normalisation`` is one of ``options.NORMALISATIONS``.
 
     Raises:
         InputError: for a value that does not exist.
@@ -58,8 +58,8 @@ class Run:
         one_of=STARTS,
     )
     normalisation: str = setting(
-        "batch normalisation, with an unusual start of its last γ or of the kernels, or what "
-        "stands in its place",
+        "batch normalisation; with zero-gamma the last γ of a branch starts at 0, with small-gamma "
+        "at σ(−2), with orthogonal the kernels do so; skip-init: a learnt factor from 0 instead",
         "batch",
         one_of=NORMALISATIONS,
     )

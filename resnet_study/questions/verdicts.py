@@ -18,7 +18,13 @@ from resnet_study.statistics import Estimate, p_value, within
 DELTA = 1.0  # points of error: the smallest difference of interest, see the registration
 
 
-class Answer(StrEnum):
+class Word(StrEnum):
+    """A word that is shown as its text, also where a page glues it."""
+
+    __repr__ = str.__repr__
+
+
+class Answer(Word):
     """What a rule may answer of a claim at one scale."""
 
     SAME = "same sign"
@@ -39,7 +45,7 @@ AGAINST = {Answer.OPPOSITE, Answer.WORSE, Answer.NO_DIFFERENCE}
 OPEN = {Answer.UNDECIDED, Answer.NO_PREMISE, Answer.EXPLORATORY, Answer.NOT_RECORDED}
 
 
-class Check(StrEnum):
+class Check(Word):
     """What is asked of a training before it may speak about a claim."""
 
     OBJECT = "the claim's own data and nets"
@@ -49,7 +55,7 @@ class Check(StrEnum):
     BRACKETED = "start and rate bracketed"
 
 
-class Bearing(StrEnum):
+class Bearing(Word):
     """What a finding says of the claim as it was made."""
 
     DIRECT = "bears directly"
@@ -57,7 +63,7 @@ class Bearing(StrEnum):
     NONE = "does not bear"
 
 
-class Verdict(StrEnum):
+class Verdict(Word):
     """The word of the front page."""
 
     ESTABLISHED = "established"
