@@ -10,7 +10,7 @@ NOTEBOOKS := train summary story_gradients story_shortcut story_depth story_high
 # Hooks find their tools in the environment. One that mends a file fails; run again, it passes.
 HOOKS := PATH="$$(cd $(BIN) && pwd):$$PATH" pre-commit run
 
-.PHONY: help setup reproduce book pdf serve test lint records highway depth measurements notebooks benchmark killing clean
+.PHONY: help setup reproduce book pdf serve test quick lint records highway depth measurements notebooks benchmark killing clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -39,6 +39,9 @@ serve: setup  ## show the rendered book at http://localhost:8000 (PORT=8000)
 
 test: setup  ## prove the repository sound
 	@$(BIN)/python -m pytest -n 2 --dist loadscope
+
+quick: setup  ## the tests that take seconds, within a minute
+	@$(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not slow"
 
 lint: setup  ## check style, and mend what can be mended (.pre-commit-config.yaml)
 	@$(HOOKS) --all-files

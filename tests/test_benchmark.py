@@ -36,6 +36,8 @@ from resnet_study.pipeline.benchmarks import LOOPS, coverage, find_results, load
 from resnet_study.pipeline.records import RecordError, read_record, write_record
 from resnet_study.training.recipes import PRECISIONS, get_recipe
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = paths.ROOT / "benchmarks" / "training_loop.py"
 CPU = torch.device("cpu")
 RECIPE = get_recipe("digits", width=2, batch=16)

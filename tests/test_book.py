@@ -14,6 +14,8 @@ from conftest import build_book, copy_book
 from resnet_study import paths
 from resnet_study.reproduction import BOOK_OPTIONS
 
+pytestmark = pytest.mark.slow
+
 # Neither a DOI nor an arXiv id nor a repository: a blog post and a technical report.
 NO_NUMBER = (  # neither arXiv nor a DOI
     "cui2019resnet",

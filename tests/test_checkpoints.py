@@ -15,6 +15,8 @@ from resnet_study.training.checkpoints import Checkpoint, share_done
 from resnet_study.training.loop import train
 from resnet_study.training.recipes import get_recipe
 
+pytestmark = pytest.mark.slow
+
 RECIPE = get_recipe("digits", epochs=2, batch=16)  # 4 steps an epoch on the shared data set
 IDENTITY = {"config": {"seed": 5}, "data": "abc"}
 LONG = 1e9

@@ -16,6 +16,8 @@ from resnet_study.questions.literature import STATEMENTS, Grade
 from resnet_study.questions.verdicts import Answer, Bearing, Check, Verdict
 from resnet_study.statistics import Estimate, from_moments
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = [f"C{n}" for n in range(1, 10)]
 
 

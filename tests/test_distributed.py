@@ -20,6 +20,8 @@ from resnet_study.processes import is_leader, processes, share
 from resnet_study.training.distributed import own_gpu
 from resnet_study.training.recipes import get_recipe
 
+pytestmark = pytest.mark.slow
+
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 SMALL = "--depth 8 --width 1 --epochs 2 --device cpu"
 GROUP = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}

@@ -16,6 +16,8 @@ from resnet_study.errors import InputError
 from resnet_study.pipeline.environment import FOREIGN, environment
 from resnet_study.pipeline.notebooks import execute
 
+pytestmark = pytest.mark.slow
+
 OUR_KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 THEIR_KERNEL = OUR_KERNEL | {"name": "conda-env-foo-py"}  # as a colleague's file has it
 SAVING = 4  # seconds: longer than Jupyter waits before it terminates a kernel

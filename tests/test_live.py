@@ -24,9 +24,12 @@ from resnet_study.pipeline.run import Run
 from resnet_study.questions.experiments import EXPERIMENTS
 from resnet_study.training.recipes import get_recipe
 
-pytestmark = pytest.mark.skipif(
-    browser.find() is None, reason="no browser is installed: apt-get install chromium"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        browser.find() is None, reason="no browser is installed: apt-get install chromium"
+    ),
+]
 NET = paths.ROOT / "book" / "_static" / "net.js"
 PAGES = {"try": "try", "objections": "objections_live", "film": "film"}  # of each piece
 HEAVIEST = 300_000  # bytes of a piece's data

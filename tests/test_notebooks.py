@@ -15,6 +15,8 @@ from resnet_study.errors import InputError
 from resnet_study.pipeline.notebooks import execute, parse_parameters
 from resnet_study.pipeline.records import read_record
 
+pytestmark = pytest.mark.slow
+
 TRAIN = paths.NOTEBOOKS / "train.ipynb"
 TINY = {"family": "plain", "depth": 18, "epochs": 1, "width": 1, "device": "cpu"}
 COMMITTED = (

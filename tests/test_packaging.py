@@ -130,11 +130,14 @@ def test_documents_name_targets_that_exist_and_the_readme_names_all():
     assert named["README.md"] == targets()
 
 
-def test_ci_runs_make_test_with_a_browser_and_nothing_else():
+def test_ci_runs_hooks_and_tests_with_a_browser_and_nothing_else():
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o100
     script = read(".ci/run")
     assert re.findall(r"apt-get -qq install (.*) >", script) == ["chromium"]
-    assert re.findall(r"^(?:make|python|pytest).*", script, re.MULTILINE) == ["make test"]
+    assert re.findall(r"^(?:make|python|pytest).*", script, re.MULTILINE) == [
+        "make lint",
+        "make test",
+    ]
     steps = read_yaml(".github/workflows/test.yml")["jobs"]["test"]["steps"]
     assert [step["run"] for step in steps if "run" in step] == [".ci/run"]
 

@@ -9,6 +9,8 @@ from pypdf import PdfReader
 
 from resnet_study.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 POINTS = 72 / 25.4  # to a millimetre
 WIDTH, MARGIN = 210 * POINTS, 18 * POINTS  # of a page
 

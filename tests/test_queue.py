@@ -21,6 +21,8 @@ from resnet_study.pipeline.run import Run
 from resnet_study.questions.experiments import EXPERIMENTS
 from resnet_study.training.recipes import get_recipe
 
+pytestmark = pytest.mark.slow
+
 RUNS = EXPERIMENTS["fig2"].runs(seeds=(0, 1), epochs=1, width=1)
 
 

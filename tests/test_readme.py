@@ -3,6 +3,8 @@ import readme
 
 from resnet_study.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_readme_shows_the_committed_records(tmp_path):
     text, figure = tmp_path / "README.md", tmp_path / "fig2.svg"

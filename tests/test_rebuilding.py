@@ -9,6 +9,8 @@ from conftest import build_book, small_book
 
 from resnet_study.reproduction import BOOK_OPTIONS
 
+pytestmark = pytest.mark.slow
+
 AGAIN = [option for option in BOOK_OPTIONS if option != "--all"]
 
 

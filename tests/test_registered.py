@@ -16,6 +16,8 @@ from resnet_study.questions.verdicts import DELTA, Answer
 from resnet_study.statistics import FEWEST, estimate, from_moments
 from resnet_study.training.recipes import get_recipe
 
+pytestmark = pytest.mark.slow
+
 PAGE = (paths.ROOT / "book" / "registration.md").read_text(encoding="utf-8")
 MEASURES = {measure.claim: measure for measure in SCALES["digits"].measures}
 LARGE, NONE = from_moments(6, 20.0, 1.0), from_moments(6, 0.0, 0.1)

@@ -14,6 +14,8 @@ from resnet_study.pipeline.records import find_records, read_record, write_recor
 from resnet_study.questions.experiments import EXPERIMENTS
 from resnet_study.training.checkpoints import Checkpoint
 
+pytestmark = pytest.mark.slow
+
 EXPERIMENT = EXPERIMENTS["reproduction"]
 
 

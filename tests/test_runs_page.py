@@ -12,6 +12,8 @@ from resnet_study import paths
 from resnet_study.pipeline.archive import unpack
 from resnet_study.pipeline.records import RecordError, find_records, read_record
 
+pytestmark = pytest.mark.slow
+
 RUN = "digits/highway-18-match-parameters-gate_kernel-1-seed-3"
 RECORDS = {
     path.relative_to(paths.RUNS).with_suffix("").as_posix(): read_record(path)

@@ -18,6 +18,8 @@ from resnet_study.training.checkpoints import Checkpoint
 from resnet_study.training.loop import train
 from resnet_study.training.recipes import get_recipe
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_raises_and_the_former_handler_comes_back(number):

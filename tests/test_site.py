@@ -15,6 +15,8 @@ import yaml
 from conftest import build_book, small_book
 from visit import PATIENCE, visit
 
+pytestmark = pytest.mark.slow
+
 HEAVIEST = 1_500_000  # bytes that a page may transfer
 ADDRESS = "https://example.org/study/"
 REPOSITORY = "https://github.com/name/study"

@@ -14,6 +14,8 @@ from resnet_study.pipeline.benchmarks import find_results
 from resnet_study.pipeline.executions import load_executions, log_execution
 from resnet_study.pipeline.records import RecordError, find_records, read_record
 
+pytestmark = pytest.mark.slow
+
 RUNS = [read_record(path) for path in find_records()]
 MEASURED = [read_record(path) for path in find_records(paths.MEASUREMENTS)]
 NOTEBOOKS = re.search(r"^NOTEBOOKS := (.*)$", (paths.ROOT / "Makefile").read_text(), re.M)[

@@ -8,6 +8,8 @@ import yaml
 
 from resnet_study import paths
 
+pytestmark = pytest.mark.slow
+
 CONTENTS = yaml.safe_load((paths.ROOT / "_toc.yml").read_text(encoding="utf-8"))
 (STORY,) = (part for part in CONTENTS["parts"] if part["caption"] == "The story")
 PAGES = [CONTENTS["root"], *(chapter["file"] for chapter in STORY["chapters"])]

@@ -20,6 +20,8 @@ from resnet_study.pipeline.run import Run
 from resnet_study.pipeline.verification import everything, verify
 from resnet_study.training.recipes import get_recipe
 
+pytestmark = pytest.mark.slow
+
 
 def _sealed(content, path):
     """Write a file with ``content`` and a seal of its own."""

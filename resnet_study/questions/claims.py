@@ -38,12 +38,13 @@ from resnet_study.questions.verdicts import (
     verdict,
 )
 from resnet_study.questions.words import NORMALISATIONS, mean_and_interval
-from resnet_study.statistics import Estimate, paired_difference
+from resnet_study.statistics import Estimate, from_moments, paired_difference
 from resnet_study.training.recipes import get_recipe
 
 GRID = 5_000  # iterations between two points of the paper's curves, as digitised
 CAPACITY = 0.75  # of the validation error is training error, at least: the pilots' gate
 METRICS = {registered.CLEAN: "training error", registered.VALIDATION: "validation error"}
+ACTIVATIONS = {"sigmoid": "sigmoid", "relu": "ReLU"}  # of the untrained nets that C2 speaks of
 SAME_SIZE = 0.02  # parameters may differ by that share
 
 
@@ -313,7 +314,15 @@ def _multiplied(folder: Path) -> Finding:
     nets = gradients.distinct_nets(growth[growth.depth == growth.depth.max()])
     answers = {True: Answer.SAME, False: Answer.OPPOSITE}
     answer = combine(answers[bool(fits)] for fits in nets.fits)
-    return Finding(where, answer, checks, files=(step.path(folder),))
+    bare = nets[~nets.normalised & ~nets.shortcut & (nets.initialisation == "he")]
+    effects = {
+        f"decades, {ACTIVATIONS[row.activation]} from He's start": from_moments(
+            int(row.decades_n), row.decades_mean, row.decades_deviation
+        )
+        for row in bare.itertuples()
+        if row.activation in ACTIVATIONS
+    }
+    return Finding(where, answer, checks, effects, files=(step.path(folder),))
 
 
 def _watched(

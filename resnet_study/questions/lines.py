@@ -74,13 +74,16 @@ LINES = {
     ),
     "C2": (
         Sentence(
-            "The mechanism is real in sigmoid nets and absent in others.",
-            lambda found: found["C2"].at("untrained fully connected nets").answer is Answer.MIXED,
+            "The mechanism is real in sigmoid nets, and absent in ReLU nets of He's start.",
+            lambda found: (
+                _effect(found, "C2", "untrained fully connected nets").high < -10
+                and abs(_effect(found, "C2", "untrained fully connected nets", 1).mean) < 1
+            ),
         ),
         Sentence(
-            "In plain-34 with batch normalisation gradients do not vanish. Before the first step "
-            "they explode, and clipping them lowers its training error on digits by {} points: "
-            "there they are part of the cause.",
+            "In plain-34 with batch normalisation gradients do not vanish; before the first step "
+            "they explode. Clipping them lowers its training error on digits by {} points: there "
+            "steps that are too long are part of the cause.",
             lambda found: (
                 found["C2"].at(DIGITS).answer is Answer.SAME
                 and _effect(found, "C2", "plain-34 on digits, watched").least > 1
