@@ -19,7 +19,7 @@ from multiprocessing import connection, parent_process
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, features
 
 from resnet_study.errors import InputError
 
@@ -152,6 +152,12 @@ def _same_bytes(first: Path, second: Path) -> bool:
         )
     except OSError:
         return False  # it is named when it is read
+
+
+def jpeg_decoder() -> str:
+    """The library that decodes JPEG files for Pillow, which may differ in a pixel's last bit."""
+    turbo = features.version("libjpeg_turbo")
+    return f"libjpeg-turbo {turbo}" if turbo else f"libjpeg {features.version('jpg')}"
 
 
 def decode(path: Path) -> Image.Image:

@@ -19,6 +19,7 @@ import torch
 from joblib import cpu_count
 from torch import Tensor
 
+from resnet_study.data.decoded import decoded
 from resnet_study.data.pictures import as_reader, decode, entries, holding_signals, readers_failed
 from resnet_study.errors import InputError, reason
 
@@ -189,7 +190,8 @@ def load_tiny_imagenet(
 
     Images are uint8 (N, 3, 64, 64), labels int64 (N). ``every`` = 10 takes every tenth
     class in the sorted order of their ids, 20 in all, labelled anew from 0. ``data_dir`` holds the
-    data set's folder, or is it. All files are found before the first is decoded.
+    data set's folder, or is it. All files are found before the first is decoded; what is decoded is
+    kept there, see :mod:`resnet_study.data.decoded`.
 
     Raises:
         InputError: for a folder of another layout, or an image that is missing or corrupt.
@@ -213,7 +215,7 @@ def load_tiny_imagenet(
         part
         for pairs in (training, validation)
         for part in (
-            _read_images([path for path, _ in pairs]),
+            decoded([path for path, _ in pairs], root, _read_images),
             torch.tensor([label for _, label in pairs]),
         )
     )

@@ -10,9 +10,9 @@ from importlib import metadata
 from pathlib import Path
 
 import torch
-from PIL import features
 
 from resnet_study import paths
+from resnet_study.data.pictures import jpeg_decoder
 from resnet_study.errors import InputError
 from resnet_study.processes import processes
 
@@ -123,12 +123,6 @@ def driver_version() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.split()[0] if answer.stdout.split() else None
-
-
-def jpeg_decoder() -> str:
-    """The library that decodes JPEG files for Pillow, which may differ in a pixel's last bit."""
-    turbo = features.version("libjpeg_turbo")
-    return f"libjpeg-turbo {turbo}" if turbo else f"libjpeg {features.version('jpg')}"
 
 
 def peak_memory(device: torch.device) -> int | None:
