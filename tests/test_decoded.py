@@ -56,7 +56,7 @@ def test_a_file_that_is_damaged_is_made_anew(images, tmp_path, damage):
     first = decoded(images, tmp_path, read)
     content = bytearray(_kept(tmp_path).read_bytes())
     content[-40] ^= 1
-    contents = {
+    contents = {"a bit": content, "the end": content[:-5], "nothing": b"", "another file": b"x" * 9}
         "a bit": content,
         "the end": content[:-5],
         "nothing": b"",
