@@ -333,7 +333,7 @@ sources.table(
 #   trained on a processor with other instructions than the rest. A pair of such a seed has the same start and the same batches,
 #   but each rounds in its own way, which moves a run much as another seed does. The same holds of some pairs on pictures.
 # - *Size on pictures.* No Highway net was narrowed there to the ResNet's size, so where it is ahead it may be so as the larger net.
-#   At equal size, on fifty classes and with six seeds, it is [behind](pictures.ipynb).
+#   At equal size, on fifty classes and with six seeds, it is [behind](pictures.ipynb); with the block of 2025 it is not.
 # - *Few seeds.* Five decide nothing, and with three the sign is the same one time in four by luck.
 # - *One recipe, three rates.* Rates were varied for 3×3 gates of bias −2 alone; another gate, or another schedule
 #   or weight decay, may want something else. Where a net's best rate is the lowest or the highest of the

@@ -57,11 +57,6 @@ def test_a_file_that_is_damaged_is_made_anew(images, tmp_path, damage):
     content = bytearray(_kept(tmp_path).read_bytes())
     content[-40] ^= 1
     contents = {"a bit": content, "the end": content[:-5], "nothing": b"", "another file": b"x" * 9}
-        "a bit": content,
-        "the end": content[:-5],
-        "nothing": b"",
-        "another file": b"x" * 99,
-    }
     _kept(tmp_path).write_bytes(contents[damage])
     for _ in range(2):
         assert torch.equal(decoded(images, tmp_path, read), first)

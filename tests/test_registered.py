@@ -162,14 +162,16 @@ def test_the_premise_is_of_the_same_nets():
         assert tenth == list(ninth.terms[:2])
 
 
-def test_another_start_takes_the_place_of_the_usual_one_and_decides_nothing():
+def test_other_nets_take_the_place_of_the_usual_ones_and_decide_nothing():
     found = readings("tiny-imagenet-50")
-    assert not found["C4"].starts  # of plain nets alone
+    assert not found["C4"].variants  # of plain nets alone
     runs = load_runs(EXPERIMENTS["start"].recorded(paths.RUNS, "tiny-imagenet-50"))
-    for start in registered.STARTS:
+    for start, name in {"zero-gamma": "zero-γ", "small-gamma": "small γ"}.items():
         nets = runs[runs.normalisation == start].pivot(
             index="seed", columns="depth", values="validation_error"
         )
         by_hand = (nets[34] - nets[18]).mean()
-        assert found["C5"].starts[start].mean == pytest.approx(by_hand)
-        assert found["C8"].starts[start].n == FEWEST
+        assert found["C5"].variants[name].mean == pytest.approx(by_hand)
+        assert found["C8"].variants[name].n == FEWEST
+    assert set(found["C5"].variants) == {"zero-γ", "small γ"}
+    assert 0 < found["C7"].variants["the block of 2025"].n <= 3

@@ -37,7 +37,7 @@ from resnet_study.questions.verdicts import (
     read,
     verdict,
 )
-from resnet_study.questions.words import NORMALISATIONS, mean_and_interval
+from resnet_study.questions.words import mean_and_interval
 from resnet_study.statistics import Estimate, from_moments, paired_difference
 from resnet_study.training.recipes import get_recipe
 
@@ -166,8 +166,8 @@ def _registered(number: str, runs_dir: Path) -> list[Finding]:
                 f"{text}, {METRICS[metric]}": reading.effect,
                 METRICS[registered.OTHER[metric]]: reading.other,
                 **{
-                    f"{METRICS[metric]} with {NORMALISATIONS[start]}": effect
-                    for start, effect in reading.starts.items()
+                    f"{METRICS[metric]} with {name}": effect
+                    for name, effect in reading.variants.items()
                 },
             }
         command = "" if registered.has_p(reading) else "; ".join(missing)

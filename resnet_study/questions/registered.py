@@ -24,6 +24,7 @@ from resnet_study.questions.experiments import (
     FRESH,
     RATES,
     SIX,
+    SRIVASTAVA_2025,
     USUAL_GATES,
     Arm,
     at_own_rate,
@@ -35,7 +36,12 @@ from resnet_study.training.recipes import get_recipe
 CLEAN = "clean_training_error"
 VALIDATION = "validation_error"
 OTHER = {CLEAN: VALIDATION, VALIDATION: CLEAN}
-STARTS = ("zero-gamma", "small-gamma")  # of the residual nets of arm b
+# Other nets in place of those of a measure: residual ones of arm b, Highway ones of arm c′.
+VARIANTS = {
+    "zero-γ": {"residual": {"normalisation": "zero-gamma"}},
+    "small γ": {"residual": {"normalisation": "small-gamma"}},
+    "the block of 2025": {"highway": {"gates": SRIVASTAVA_2025, "shortcut": "B"}},
+}
 AS_GOOD = "no larger than δ"  # what C7 claims of its difference; the others claim a sign
 
 
@@ -68,8 +74,8 @@ class Reading:
 
     ``p`` is of the test that the claim asks for and ``adjusted`` the same after Holm's method;
     ``equivalence`` that of D within ±``DELTA``. NaN before all seeds are recorded. ``other`` is the
-    same difference in the other kind of error, and ``starts`` has D by start with the residual nets
-    of arm b in place of the usual ones; they decide nothing.
+    same difference in the other kind of error, and ``variants`` has D with other nets in place of
+    those of the measure, see ``VARIANTS``; they decide nothing.
     """
 
     measure: Measure
@@ -79,7 +85,7 @@ class Reading:
     equivalence: float
     answer: Answer
     other: Estimate | None = None
-    starts: Mapping[str, Estimate] = field(default_factory=dict)
+    variants: Mapping[str, Estimate] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
 
 
@@ -180,30 +186,30 @@ def readings(recipe: str, runs_dir: Path = paths.RUNS) -> dict[str, Reading]:
     found = {}
     for claim, reading in judge(effects, premise).items():
         measure = reading.measure
-        measures = [measure, *(_started(measure, start) for start in STARTS)]
+        others = {name: _varied(measure, nets) for name, nets in VARIANTS.items()}
         files = {
-            Path(path) for one in measures for _, arm in one.terms for path in errors(arm).path
+            Path(path)
+            for one in (measure, *others.values())
+            for _, arm in one.terms
+            for path in errors(arm).path
         }
-        starts = {
-            start: effect(other, measure.metric)
-            for start, other in zip(STARTS, measures[1:], strict=True)
+        variants = {
+            name: effect(other, measure.metric)
+            for name, other in others.items()
             if other != measure
         }
         found[claim] = replace(
             reading,
             other=effect(measure, OTHER[measure.metric]),
-            starts={start: found for start, found in starts.items() if found.n},
+            variants={name: found for name, found in variants.items() if found.n},
             files=tuple(sorted(files)),
         )
     return found
 
 
-def _started(measure: Measure, start: str) -> Measure:
-    """The measure with residual nets of another start."""
-    terms = (
-        (weight, replace(arm, normalisation=start) if arm.family == "residual" else arm)
-        for weight, arm in measure.terms
-    )
+def _varied(measure: Measure, nets: Mapping[str, Mapping[str, object]]) -> Measure:
+    """The measure with nets that are changed so, by their family."""
+    terms = ((weight, replace(arm, **nets.get(arm.family, {}))) for weight, arm in measure.terms)
     return replace(measure, terms=tuple(terms))
 
 
