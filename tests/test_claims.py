@@ -59,7 +59,8 @@ def test_every_finding_is_told_with_its_numbers(found):
 def test_nothing_of_fewer_than_six_seeds_decides_and_none_is_given_an_interval(found):
     for one in found.values():
         for finding in one.findings:
-            few = [effect for effect in finding.effects.values() if effect.n < 6]
+            # What is measured "with" other nets stands beside the measure, and decides nothing.
+            few = [name for name, e in finding.effects.items() if e.n < 6 and " with " not in name]
             if few:
                 assert finding.answer in (Answer.EXPLORATORY, Answer.NOT_RECORDED), finding.where
             for name, effect in finding.effects.items():
