@@ -255,12 +255,8 @@ def test_no_flipped_bit_of_an_archive_changes_what_is_in_it(packed):
     content = packed.read_bytes()
     held, size = archives._unzip(content), 8 * len(content)
     head, end = range(8 * len(archives.HEAD)), range(size - 8 * (archives.TAIL.size + 1), size)
-    for bit in [
-        *head,
-        *range(160),
-        *range(size - 400, size),
-        *random.Random(0).sample(range(size), 300),
-    ]:
+    others = random.Random(0).sample(range(size), 80)
+    for bit in [*head, *range(size - 160, size), *others]:
         flipped = bytearray(content)
         flipped[bit // 8] ^= 1 << bit % 8
         try:
