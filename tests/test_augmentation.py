@@ -253,3 +253,9 @@ def test_ten_crops_are_corners_and_centre_and_their_mirror_images():
 def test_an_impossible_augmentation_is_refused(arguments):
     with pytest.raises(InputError, match="accepted"):
         Augmentation(**arguments)
+
+
+def test_a_crop_that_was_not_given_is_told():
+    assert Augmentation(scales=(8, 12), crop=7).scaled_crop == ((8, 12), 7)
+    with pytest.raises(InputError, match="no crop; accepted"):
+        _ = Augmentation(crop_padding=1).scaled_crop

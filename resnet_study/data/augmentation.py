@@ -15,9 +15,7 @@ def augment(
 ) -> Tensor:
     """Augment images (N, C, H, W) at random; H and W become ``crop`` if that is given."""
     if augmentation.scales:
-        images = random_scaled_crop(
-            images, augmentation.scales, augmentation.crop, augmentation.flip, generator
-        )
+        images = random_scaled_crop(images, *augmentation.scaled_crop, augmentation.flip, generator)
     else:
         if augmentation.crop_padding:
             images = random_crop(images, augmentation.crop_padding, generator)

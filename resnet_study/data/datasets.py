@@ -88,7 +88,8 @@ class Dataset:
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
-        return tuple(self.train.images.shape[1:])
+        channels, height, width = self.train.images.shape[1:]
+        return channels, height, width
 
     @property
     def channels(self) -> int:
@@ -164,8 +165,9 @@ class Dataset:
         self, augmentation: Augmentation, batch: int = 250
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """This process's share of the validation set: images (n, 10, C, h, w), labels (n)."""
+        _, side = augmentation.scaled_crop
         for images, labels in self._share("validation").split(batch):
-            crops = ten_crops(images, augmentation.crop)
+            crops = ten_crops(images, side)
             yield self._normalise(crops.flatten(0, 1)).unflatten(0, crops.shape[:2]), labels
 
     def _share(self, split: str) -> Images:
@@ -198,9 +200,10 @@ def hold_out(images: Images, count: int) -> tuple[Images, Images]:
     """
     if len(images) < 2 * count:
         raise InputError(f"{len(images)} training images are too few to hold out {count}")
-    kept, held = train_test_split(
+    parts = train_test_split(
         torch.arange(len(images)), test_size=count, stratify=images.labels, random_state=0
     )
+    kept, held = map(torch.as_tensor, parts)
     return images.take(kept.sort().values), images.take(held.sort().values)
 
 
@@ -231,9 +234,9 @@ def take_fraction(images: Images, fraction: float, seed: int = 0) -> Images:
 
 def _digits(data_dir: Path) -> tuple[Images, None]:
     """scikit-learn's digits: 1,797 handwritten digits, 8×8, values 0 to 16; no test set."""
-    digits = load_digits()
-    images = torch.tensor(digits.images, dtype=torch.uint8).unsqueeze(1)
-    return Images(images, torch.tensor(digits.target)), None
+    pixels, labels = load_digits(return_X_y=True)
+    images = torch.tensor(pixels, dtype=torch.uint8).view(-1, 1, 8, 8)
+    return Images(images, torch.tensor(labels)), None
 
 
 def _torchvision(name: str) -> Callable[[Path], tuple[Images, Images]]:
@@ -268,9 +271,10 @@ def _tiny_imagenet(every: int, halved: bool = False) -> Callable[[Path], tuple[I
     """A loader for ``every`` so-manieth class of Tiny ImageNet, perhaps at half the side."""
 
     def load(data_dir: Path) -> tuple[Images, Images]:
-        parts = load_tiny_imagenet(data_dir, every)
-        sets = Images(*parts[:2]), Images(*parts[2:])
-        return tuple(Images(halve(s.images), s.labels) for s in sets) if halved else sets
+        images, labels, test_images, test_labels = load_tiny_imagenet(data_dir, every)
+        if halved:
+            images, test_images = halve(images), halve(test_images)
+        return Images(images, labels), Images(test_images, test_labels)
 
     return load
 

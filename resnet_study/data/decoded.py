@@ -56,7 +56,7 @@ def _key(paths: list[Path]) -> str:
 def _content(images: Tensor) -> bytes:
     array, file = images.numpy(), io.BytesIO()
     np.save(file, array)
-    file.write(hashlib.sha256(array).digest())
+    file.write(hashlib.sha256(array.data).digest())
     return file.getvalue()
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from joblib import cpu_count
 from torch import Tensor
-from torch.utils.data import DataLoader, default_collate
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from resnet_study.data.augmentation import centre_crop, shift_colour, ten_crops
 from resnet_study.data.options import Augmentation
@@ -108,9 +108,8 @@ def random_view(augmentation: Augmentation, image: Tensor, seed: int) -> tuple[T
     def draw(count: int) -> int:
         return int(torch.randint(count, (), generator=generator))
 
-    low, high = augmentation.scales
+    (low, high), crop = augmentation.scaled_crop
     image = scaled(image, low + draw(high - low + 1))
-    crop = augmentation.crop
     top, left = (draw(side - crop + 1) for side in image.shape[1:])
     image = image[:, top : top + crop, left : left + crop]
     if augmentation.flip and draw(2):
@@ -122,11 +121,12 @@ def clean_view(
     augmentation: Augmentation, crops: Callable[[Tensor, int], Tensor], image: Tensor
 ) -> tuple[Tensor]:
     """What ``crops`` makes of ``image``, its shorter side at the lowest scale; nothing random."""
-    return (crops(scaled(image, augmentation.scales[0])[None], augmentation.crop)[0],)
+    (low, _), crop = augmentation.scaled_crop
+    return (crops(scaled(image, low)[None], crop)[0],)
 
 
 @dataclass(frozen=True)
-class Reader:
+class Reader(Dataset):
     """What a process beside the training does: makes batches of ``files``, as ``view`` says."""
 
     files: ImageFiles
@@ -207,7 +207,7 @@ class ImageNet:
                     size = path.stat().st_size
                 except OSError as error:
                     raise InputError(f"image {path} cannot be read: {error}") from error
-                digest.update(part.names[index] + f"\0{size}\n".encode())
+                digest.update(bytes(part.names[index]) + f"\0{size}\n".encode())
         return digest.hexdigest()
 
     def draw_order(self, generator: torch.Generator) -> Tensor:

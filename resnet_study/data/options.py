@@ -40,8 +40,19 @@ class Augmentation:
         check(self)
         if (self.scales is None) != (self.crop is None):
             raise InputError("scales and crop go together; accepted: both or neither")
-        if self.scales and not 0 < self.crop <= self.scales[0] <= self.scales[1]:
+        if self.scales and self.crop and not self.crop <= self.scales[0] <= self.scales[1]:
             raise InputError(
                 f"crop {self.crop} of scales {self.scales} is impossible; "
                 "accepted: a crop within the lower scale, which is within the upper"
             )
+
+    @property
+    def scaled_crop(self) -> tuple[tuple[int, int], int]:
+        """``scales`` and ``crop``.
+
+        Raises:
+            InputError: where they are not given.
+        """
+        if self.scales is None or self.crop is None:
+            raise InputError("the augmentation has no crop; accepted: one with scales and crop")
+        return self.scales, self.crop

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, features
+from PIL.TiffImagePlugin import TiffImageFile
 
 from resnet_study.errors import InputError
 
@@ -186,7 +187,7 @@ def _require_16_bits(image: Image.Image) -> None:
 
     Pillow opens a file of 16 bits in the modes ``I;16``, ``I;16B`` and ``I``.
     """
-    if image.format == "TIFF":
+    if isinstance(image, TiffImageFile):
         bits, zero = image.tag_v2.get(258), image.tag_v2.get(262)
         full = image.mode.startswith("I;16") and bits == (16,) and zero == 1
     else:
@@ -238,7 +239,8 @@ def as_reader(*worker: int) -> None:
             signal.signal(getattr(signal, name), signal.SIG_DFL)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
-    threading.Thread(target=_end_with, args=(parent_process().sentinel,), daemon=True).start()
+    if parent := parent_process():
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
 
 
 def _end_with(sentinel: int) -> None:

@@ -158,7 +158,7 @@ def _annotations(val: Path, ids: list[str]) -> list[tuple[str, str]]:
     text = val / "val_annotations.txt"
     if os.path.exists(text):
         lines = [line.split() for line in _lines(text)]
-        found = [tuple(fields[:2]) for fields in lines if len(fields) > 1 and fields[1] in ids]
+        found = [(fields[0], fields[1]) for fields in lines if len(fields) > 1 and fields[1] in ids]
     elif not (found := _sorted_images(val, ids)):
         raise InputError(f"{text} is missing; {LAYOUT}")
     else:
@@ -211,11 +211,10 @@ def load_tiny_imagenet(
         for name, identifier in _annotations(root / "val", ids)
         if identifier in labels
     ]
-    return tuple(
-        part
-        for pairs in (training, validation)
-        for part in (
-            decoded([path for path, _ in pairs], root, _read_images),
-            torch.tensor([label for _, label in pairs]),
-        )
-    )
+    return (*_tensors(training, root), *_tensors(validation, root))
+
+
+def _tensors(pairs: list[tuple[Path, int]], root: Path) -> tuple[Tensor, Tensor]:
+    """Images and labels of files below ``root``, with a label each."""
+    images = decoded([path for path, _ in pairs], root, _read_images)
+    return images, torch.tensor([label for _, label in pairs])

@@ -43,7 +43,7 @@ def convolution(
     """
     layer = nn.Conv2d(channels_in, channels_out, kernel, stride, padding=kernel // 2, bias=bias)
     initialise(layer)
-    if bias:
+    if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer
 
@@ -144,3 +144,12 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.branch(x) + self.shortcut(x), inplace=True)
+
+
+def named_blocks(model: nn.Module) -> dict[str, nn.Module]:
+    """The blocks of a network in their order: ``stage1.1`` is the first of the first stage."""
+    return {
+        f"stage{s}.{position}": block
+        for s, stage in enumerate(model.get_submodule("stages").children(), start=1)
+        for position, block in enumerate(stage.children(), start=1)
+    }

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from resnet_study.errors import InputError
-from resnet_study.models.blocks import ResidualBlock
-from resnet_study.models.highway import HighwayBlock
+from resnet_study.models.blocks import ResidualBlock, named_blocks
+from resnet_study.models.highway import HighwayBlock, highway_blocks
 from resnet_study.models.networks import Network, build_model
 from resnet_study.models.options import Gates
 
@@ -41,11 +41,10 @@ def contain(resnet: Network, kernel: int = 1) -> Network:
     """
     highway = _with_gates(resnet, Gates(kernel=kernel, bias=0))
     factor = 1.0  # of the present block's input against the residual net's
-    for stage in highway.stages:
-        for block in stage:
-            for path in (block.branch, block.shortcut):
-                _scale_path(path, factor)
-            factor /= 2
+    for block in highway_blocks(highway).values():
+        for path in (block.branch, block.shortcut):
+            _scale_path(path, factor)
+        factor /= 2
     with torch.no_grad():
         highway.classifier.weight /= factor
     return highway
@@ -61,9 +60,8 @@ def approach(resnet: Network, bias: float, kernel: int = 1) -> Network:
         InputError: for a net that is not residual.
     """
     highway = _with_gates(resnet, Gates(kernel=kernel, bias=bias, form="uncoupled"))
-    for stage in highway.stages:
-        for block in stage:
-            nn.init.constant_(block.carry.shift, bias)
+    for block in highway_blocks(highway).values():
+        nn.init.constant_(block.carry.shift, bias)
     return highway
 
 
@@ -118,10 +116,8 @@ def negative_part(resnet: Network, images: Tensor) -> dict[str, float]:
 
         return keep
 
-    _require_residual(resnet)
-    for s, stage in enumerate(resnet.stages, start=1):
-        for position, block in enumerate(stage, start=1):
-            handles.append(block.branch.register_forward_hook(watch(f"stage{s}.{position}")))
+    for name, block in _residual_blocks(resnet).items():
+        handles.append(block.branch.register_forward_hook(watch(name)))
     try:
         with torch.no_grad():
             resnet(images)
@@ -131,29 +127,29 @@ def negative_part(resnet: Network, images: Tensor) -> dict[str, float]:
     return distances
 
 
-def _require_residual(network: Network) -> None:
-    for stage in network.stages:
-        for block in stage:
-            if not isinstance(block, ResidualBlock):
-                raise InputError(
-                    f"the net has a {type(block).__name__}; accepted: a residual net, "
-                    "of ResidualBlock alone"
-                )
+def _residual_blocks(network: Network) -> dict[str, ResidualBlock]:
+    """The blocks of a net that has no others."""
+    blocks: dict[str, ResidualBlock] = {}
+    for name, block in named_blocks(network).items():
+        if not isinstance(block, ResidualBlock):
+            raise InputError(
+                f"the net has a {type(block).__name__}; accepted: a residual net, "
+                "of ResidualBlock alone"
+            )
+        blocks[name] = block
+    return blocks
 
 
 def _with_gates(resnet: Network, gates: Gates) -> Network:
     """A copy of ``resnet`` with each block between constant gates σ(``gates.bias``)."""
-    _require_residual(resnet)
     highway = copy.deepcopy(resnet)
-    for stage in highway.stages:
-        for position, block in enumerate(stage):
-            first = block.branch.conv1
-            with torch.random.fork_rng(devices=[]):  # a branch is drawn, and replaced at once
-                gated = HighwayBlock(
-                    first.in_channels, first.out_channels, first.stride[0], "A", gates
-                )
-            gated.branch, gated.shortcut = block.branch, block.shortcut
-            stage[position] = gated.to(first.weight).train(resnet.training)
+    paths = {block: path for path, block in highway.named_modules()}
+    for block in _residual_blocks(highway).values():
+        first = block.branch.conv1
+        with torch.random.fork_rng(devices=[]):  # a branch is drawn, and replaced at once
+            gated = HighwayBlock(first.in_channels, first.out_channels, first.stride[0], "A", gates)
+        gated.branch, gated.shortcut = block.branch, block.shortcut
+        highway.set_submodule(paths[block], gated.to(first.weight).train(resnet.training))
     return highway
 
 
@@ -167,8 +163,8 @@ def _scale_path(path: nn.Module, factor: float) -> None:
         return
     first, last = layers[0], layers[-1]
     with torch.no_grad():
-        first.running_mean *= factor
-        first.running_var *= factor**2
+        first.get_buffer("running_mean").mul_(factor)
+        first.get_buffer("running_var").mul_(factor**2)
         first.eps *= factor**2  # no part of the state_dict
-        last.weight *= factor
-        last.bias *= factor
+        last.weight.mul_(factor)
+        last.bias.mul_(factor)

@@ -18,22 +18,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_study.models.blocks import Branch, PlainBlock, initialise, make_shortcut
+from resnet_study.models.blocks import Branch, PlainBlock, initialise, make_shortcut, named_blocks
 from resnet_study.models.options import Gates, Scales
 
 
 def undrawn(channels_in: int, channels_out: int, kernel: int, stride: int, bias: bool) -> nn.Conv2d:
     """A convolution, "same" padding, with weights of zero: a fresh one would draw them."""
-    layer = nn.utils.skip_init(
-        nn.Conv2d,
-        channels_in,
-        channels_out,
-        kernel,
-        stride,
-        padding=kernel // 2,
-        bias=bias,
-        device=torch.get_default_device(),
-    )
+    layer = nn.Conv2d(
+        channels_in, channels_out, kernel, stride, padding=kernel // 2, bias=bias, device="meta"
+    ).to_empty(device=torch.get_default_device())
     nn.init.zeros_(layer.weight)
     return layer
 
@@ -64,7 +57,8 @@ class Gate(nn.Sequential):
     @property
     def shift(self) -> nn.Parameter:
         """The bias (C): of the convolution, or of the normalisation that follows it."""
-        return self.norm.bias if hasattr(self, "norm") else self.conv.bias
+        layer = self.norm if hasattr(self, "norm") else self.conv
+        return layer.get_parameter("bias")
 
 
 class HighwayBlock(nn.Module):
@@ -135,12 +129,8 @@ def draw_gates(model: nn.Module) -> None:
 
 def highway_blocks(model: nn.Module) -> dict[str, HighwayBlock]:
     """The gated blocks in their order: ``stage1.1`` is the first of the first stage."""
-    return {
-        f"stage{s}.{position}": block
-        for s, stage in enumerate(model.stages, start=1)
-        for position, block in enumerate(stage, start=1)
-        if isinstance(block, HighwayBlock)
-    }
+    blocks = named_blocks(model).items()
+    return {name: block for name, block in blocks if isinstance(block, HighwayBlock)}
 
 
 @contextmanager

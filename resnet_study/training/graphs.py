@@ -26,7 +26,7 @@ class GraphedGradients:
 
     def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         if self.graph is None:
-            self._capture(images, labels)
+            self.graph = self._capture(images, labels)
         self.images.copy_(images)
         self.labels.copy_(labels)
         self.graph.replay()
@@ -35,7 +35,7 @@ class GraphedGradients:
             parameter.grad = gradient
         return self.logits, self.loss
 
-    def _capture(self, images: Tensor, labels: Tensor) -> None:
+    def _capture(self, images: Tensor, labels: Tensor) -> torch.cuda.CUDAGraph:
         self.images, self.labels = images.clone(), labels.clone()
         statistics = [buffer.clone() for buffer in self.model.buffers()]
         aside = torch.cuda.Stream()
@@ -47,8 +47,9 @@ class GraphedGradients:
         for buffer, before in zip(self.model.buffers(), statistics, strict=True):
             buffer.copy_(before)
         self.model.zero_grad()
-        self.graph = torch.cuda.CUDAGraph()
+        graph = torch.cuda.CUDAGraph()
         # Threads that pin batches for the GPU may go on meanwhile.
-        with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self.logits, self.loss = self.compute(self.images, self.labels)
         self.gradients = [parameter.grad for parameter in self.model.parameters()]
+        return graph

@@ -250,16 +250,18 @@ class Training:
             torch.cuda.set_device(data.device)  # whose streams a graph is captured from
         set_precision(recipe)
         layout = torch.channels_last if self.on_gpu else torch.preserve_format
-        self.model = model.to(data.device, memory_format=layout)
+        # torch documents memory_format, and leaves it out of its signatures.
+        model.to(data.device, memory_format=layout)  # pyright: ignore[reportCallIssue]
+        self.model = model
         self.network = parallel(self.model)
         self.data = data
         self.recipe = recipe
         self.optimiser = make_optimiser(self.model, recipe)
-        self.plateau = recipe.patience and ReduceLROnPlateau(
-            self.optimiser,
-            factor=0.1,
-            patience=recipe.patience - 1,  # it would wait for one epoch more
-        )
+        self.plateau: ReduceLROnPlateau | None = None
+        if recipe.patience:  # less one, or it would wait for one epoch more
+            self.plateau = ReduceLROnPlateau(
+                self.optimiser, factor=0.1, patience=recipe.patience - 1
+            )
         self.graphed = GraphedGradients(self.gradients, self.model)
         self.generator = torch.Generator(data.device).manual_seed(seed)
         self.batches_per_epoch = math.ceil(data.epoch_images / recipe.batch)
@@ -414,7 +416,7 @@ class Training:
         return (
             order.dtype == torch.int64
             and len(order) == self.data.epoch_images
-            and 0 <= images.min() <= images.max() < len(self.data.train)
+            and bool(0 <= images.min() <= images.max() < len(self.data.train))
         )
 
 
@@ -454,12 +456,12 @@ def train(
         require_batches(recipe, data.epoch_images)
         saved = checkpoint.load() if checkpoint else None
     training = Training(model, data, recipe, seed)
-    if saved is not None:
+    if checkpoint and saved is not None:
         with checkpoint.fitting():
             training.load_state_dict(saved)
             training.require_possible()
     training.history.parts.append({"iteration": training.step, **(part or {})})
-    if leaders(torch.tensor(training.step)) != training.step:
+    if leaders(torch.tensor(training.step)) != training.step and checkpoint:
         raise InputError(
             f"processes find different checkpoints {checkpoint.path}; "
             "accepted: a folder of records that all machines see"
@@ -467,6 +469,8 @@ def train(
     before, clock = training.history.seconds, time.perf_counter()
 
     def save() -> None:
+        if checkpoint is None:
+            return
         training.history.seconds = before + time.perf_counter() - clock
         state = training.state_dict()
         if is_leader():
@@ -477,7 +481,7 @@ def train(
         own = [checkpoint.due, checkpoint.out_of_time] if checkpoint else [False, False]
         asked = torch.tensor([*own, waiting() or 0], dtype=torch.int64)
         due, over, signal = leaders(asked).tolist()
-        if checkpoint and (due or signal):
+        if due or signal:
             save()
         where = f"stopped at iteration {training.step} of {training.steps}"
         if signal:
@@ -496,8 +500,7 @@ def train(
             with let_through() if processes() == 1 else nullcontext():
                 yield
         except Stopped as stop:
-            if checkpoint:
-                save()
+            save()
             where = f"stopped at iteration {training.step} of {training.steps}"
             raise Stopped(stop.number, where) from None
 
@@ -507,8 +510,7 @@ def train(
             history.clean_training_error, _ = evaluate(model, data, "train", recipe)
             history.wrong_images = find_wrong(model, data, recipe).tolist()
         if recipe.ten_crop:
-            if checkpoint:
-                save()  # what follows changes statistics and draws at random
+            save()  # what follows changes statistics and draws at random
             reestimate_statistics(model, data, recipe, training.generator)
             history.ten_crop_error = evaluate_ten_crops(model, data, recipe)
 
