@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import time
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -15,7 +16,6 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from resnet_study.cli import parse_duration
 from resnet_study.questions.experiments import EXPERIMENTS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -207,10 +207,53 @@ def test_the_slurm_array_trains_each_run_of_figure_2_once(tmp_path):
             zip(said[said.index("run") + 1 :: 2], said[said.index("run") + 2 :: 2], strict=True)
         )
         assert {options["--data-dir"], options["--runs-dir"]} == {"/images", "/runs"}
-        assert parse_duration(options["--time-budget"]) > 0
         names = ("--family", "--depth", "--seed")
         runs.append((options["--recipe"], *(options[name] for name in names)))
     expected = EXPERIMENTS["fig2"].runs("imagenet")
     assert sorted(runs) == sorted(
         ("imagenet", run.family, str(run.depth), str(run.seed)) for run in expected
     )
+
+
+TRAINS = """#!/bin/bash
+trap 'touch "$RUNS/imagenet/plain-18-seed-0.checkpoint"; exit 1' TERM
+touch "$RUNS/began"
+sleep {seconds} & wait $!
+{last}
+"""
+
+
+def _slurm_task(folder, seconds, last):
+    """Start the script's first task as Slurm would, with stand-ins for what it calls."""
+    (folder / "imagenet").mkdir()
+    stand_ins = {
+        "torchrun": TRAINS.format(seconds=seconds, last=last),
+        "scontrol": '#!/bin/sh\necho "$@" > "$RUNS/asked"\n',
+    }
+    for name, text in stand_ins.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    given = {
+        "SLURM_ARRAY_TASK_ID": "0",
+        "SLURM_JOB_ID": "77",
+        "IMAGENET": "/i",
+        "RUNS": str(folder),
+    }
+    return subprocess.Popen(
+        ["bash", ROOT / "book" / "fig2.sbatch"], env={"PATH": f"{folder}:/usr/bin:/bin", **given}
+    )
+
+
+def test_a_slurm_task_out_of_time_saves_and_is_queued_again(tmp_path):
+    task = _slurm_task(tmp_path, seconds=60, last="exit 0")
+    while not (tmp_path / "began").exists():
+        time.sleep(0.01)
+    task.terminate()
+    assert task.wait(timeout=30) == 75
+    assert (tmp_path / "asked").read_text() == "requeue 77\n"
+
+
+@pytest.mark.parametrize("status", [0, 2])
+def test_a_slurm_task_that_ends_by_itself_is_not_queued_again(tmp_path, status):
+    assert _slurm_task(tmp_path, seconds=0, last=f"exit {status}").wait(timeout=30) == status
+    assert not (tmp_path / "asked").exists()
