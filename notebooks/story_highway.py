@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Highways
+# # What is a Highway network?
 #
 # Half a year before the ResNet there was the Highway network {cite}`srivastava2015highway`. It has the same two paths, and a *gate* that decides,
 # for each unit and each image, how much of either to take: $T \cdot F(x) + (1 - T) \cdot x$. A ResNet is what is left when the

@@ -230,6 +230,28 @@ def test_search_finds_highway(page, site, built, source):
 
 
 @needs_browser
+@pytest.mark.parametrize(
+    ("query", "address"),
+    [
+        ("what is a Highway network", "story_highway.html"),
+        ("vanishing gradients", "story_gradients.html"),
+        ("decade", "teaching.html#term-decade"),
+    ],
+)
+def test_search_finds_first_the_page_that_defines_a_thing(page, site, query, address):
+    page.goto(f"{site}search.html?q={query.replace(' ', '+')}")
+    results = page.locator("#search-results li > a")
+    results.first.wait_for()
+    assert results.first.get_attribute("href").split("?")[0].endswith(address.partition("#")[0])
+
+
+def test_code_is_not_in_the_index(built):
+    index = (built[2] / "searchindex.js").read_text(encoding="utf-8")
+    assert '"shortcut"' in index  # of the prose
+    assert "set_axi" not in index
+
+
+@needs_browser
 def test_search_is_reached_from_a_page(page, site):
     page.goto(f"{site}book/reproduce.html")
     page.locator(".search-button-field:visible").first.click()

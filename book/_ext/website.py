@@ -12,6 +12,8 @@ from html import escape
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from docutils import nodes
+
 from resnet_study.figures import style
 from resnet_study.pipeline.frames import load_curves
 from resnet_study.questions.experiments import EXPERIMENTS
@@ -193,11 +195,27 @@ def mend_pages(app, exception) -> None:
             path.write_text(better, encoding="utf-8")
 
 
+def index_prose_alone(app) -> None:
+    """Leave code out of the index: who searches for a word wants the page that tells of it."""
+    if app.builder.format != "html":
+        return
+    index = app.builder.index_page
+
+    def without_code(name: str, page: nodes.document, title: str) -> None:
+        prose = page.deepcopy()
+        for code in list(prose.findall(nodes.literal_block)):
+            code.parent.remove(code)
+        index(name, prose, title)
+
+    app.builder.index_page = without_code
+
+
 def setup(app) -> dict:
     """What Sphinx calls; after the extensions that it sets, which must be listed before."""
     set_addresses(app)
     app.connect("config-inited", leave_out_dangling_links)
     app.connect("builder-inited", draw_card)
+    app.connect("builder-inited", index_prose_alone)
     app.connect("html-page-context", leave_out_thebe, priority=900)
     app.connect("build-finished", write_entrance, priority=100)  # before Jupyter Book's
     app.connect("build-finished", mend_pages)
