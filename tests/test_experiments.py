@@ -387,10 +387,9 @@ def _arms(name, recipe):
     return EXPERIMENTS[name].runs(recipe, [seed])
 
 
-@pytest.mark.parametrize("recipe", ["digits", "tiny-imagenet"])
-def test_the_highway_experiment_has_every_gate_match_and_rate(recipe):
-    runs = _arms("highway", recipe)
-    usual = get_recipe(recipe).rate
+def test_the_highway_experiment_has_every_gate_match_and_rate_on_digits():
+    runs = _arms("highway", "digits")
+    usual = get_recipe("digits").rate
     for depth in (18, 34):
         found = {
             (run.gates.kernel, run.gates.bias)
@@ -446,6 +445,14 @@ def test_pictures_have_one_gate_and_three_seeds_on_a_cpu():
     assert {(run.depth, run.gates, run.seed) for run in highway} == set(
         itertools.product((18, 34), [Gates()], (0, 1, 2))
     )
+
+
+def test_a_gpu_is_asked_for_what_is_wanted_first_and_for_highway_nets_of_equal_size_alone():
+    highway, size = (EXPERIMENTS[name].runs("tiny-imagenet") for name in ("highway", "data-size"))
+    assert (len(highway), len(size)) == (18, 24)
+    for run in {*highway, *size}:
+        is_highway = run.family == "highway"
+        assert (run.gates, run.match) == ((Gates(), "parameters") if is_highway else (None, None))
 
 
 def test_depth_has_both_families_and_both_starts_of_a_residual_net():

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from resnet_study import paths
 from resnet_study.errors import InputError, require_at_least
 from resnet_study.files import require_writable
 from resnet_study.pipeline.environment import environment
+from resnet_study.pipeline.mps import shared_gpu
 from resnet_study.pipeline.perform import is_recorded
 from resnet_study.pipeline.records import read_record
 from resnet_study.pipeline.run import Run
@@ -73,11 +75,12 @@ def default_jobs(device: str) -> int:
 class Executions:
     """Notebooks being executed, each in a process of its own; as a context, they end with it.
 
-    Each saves what it trains before it ends.
+    Each saves what it trains before it ends. ``variables`` are added to their environment.
     """
 
-    def __init__(self):
+    def __init__(self, variables: dict[str, str] | None = None):
         self.over = False
+        self._environment = environment() | {"OMP_NUM_THREADS": "1"} | (variables or {})
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen] = set()
 
@@ -121,7 +124,7 @@ class Executions:
                 stderr=subprocess.PIPE,
                 encoding="utf-8",
                 errors="replace",
-                env=environment() | {"OMP_NUM_THREADS": "1"},
+                env=self._environment,
                 start_new_session=True,  # Ctrl-C reaches us alone; we end them, once
             )
             self._running.add(process)
@@ -192,7 +195,12 @@ def train_missing(runs: Iterable[Run], place: Place, say: Say) -> dict[Run, str]
     missing = [run for run in runs if not is_recorded(run, place.runs_dir, place.data_dir)]
     say(f"training {len(missing)} of {len(runs)} runs, {place.jobs} at a time")
     clock, states = time.monotonic(), {}
-    with ThreadPoolExecutor(place.jobs) as pool, Executions() as executions:
+    share = shared_gpu() if _several_on_a_gpu(place) and missing else nullcontext({})
+    with (
+        share as variables,
+        ThreadPoolExecutor(place.jobs) as pool,
+        Executions(variables) as executions,
+    ):
         futures = {pool.submit(_train, run, place, executions): run for run in missing}
         for done, future in enumerate(as_completed(futures), start=1):
             left = (time.monotonic() - clock) / done * (len(missing) - done)
@@ -203,6 +211,10 @@ def train_missing(runs: Iterable[Run], place: Place, say: Say) -> dict[Run, str]
                 + (f"  {_minutes(left)} to go" if done < len(missing) else "")
             )
     return {run: state for run, state in states.items() if state != "recorded"}
+
+
+def _several_on_a_gpu(place: Place) -> bool:
+    return place.jobs > 1 and choose_device(place.device).type == "cuda"
 
 
 def _outcome(run: Run, place: Place, future: Future) -> tuple[str, str]:

@@ -70,9 +70,15 @@ class DataSize:
         return answers.get(self.reading, Answer.OPPOSITE)
 
 
-def data_size(runs: pd.DataFrame, gates: Gates, rate: float, depth: int = 18) -> DataSize:
-    """Gaps and slopes of Highway nets with ``gates`` over all fractions in ``runs``."""
-    at_rate = runs[(runs.rate == rate) & runs.match.isna()]
+def data_size(
+    runs: pd.DataFrame, gates: Gates, rate: float, depth: int = 18, match: str | None = None
+) -> DataSize:
+    """Gaps and slopes of Highway nets with ``gates`` over all fractions in ``runs``.
+
+    With ``match`` they are those as large as the residual net in it, else those of whole widths.
+    """
+    so_large = runs.match.isna() if match is None else runs.match == match
+    at_rate = runs[(runs.rate == rate) & ((runs.family != "highway") | so_large)]
     found = {}
     for metric in ("training_error", "validation_error"):
         gaps, by_seed = {}, {}

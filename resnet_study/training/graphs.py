@@ -30,9 +30,10 @@ class GraphedGradients:
         self.images.copy_(images)
         self.labels.copy_(labels)
         self.graph.replay()
-        # A batch of another size may have put other tensors there in the meantime.
-        for parameter, gradient in zip(self.model.parameters(), self.gradients, strict=True):
-            parameter.grad = gradient
+        if self.parameters[0].grad is not self.gradients[0]:
+            # A batch of another size has put other tensors there in the meantime.
+            for parameter, gradient in zip(self.parameters, self.gradients, strict=True):
+                parameter.grad = gradient
         return self.logits, self.loss
 
     def _capture(self, images: Tensor, labels: Tensor) -> torch.cuda.CUDAGraph:
@@ -51,5 +52,6 @@ class GraphedGradients:
         # Threads that pin batches for the GPU may go on meanwhile.
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self.logits, self.loss = self.compute(self.images, self.labels)
-        self.gradients = [parameter.grad for parameter in self.model.parameters()]
+        self.parameters = list(self.model.parameters())
+        self.gradients = [parameter.grad for parameter in self.parameters]
         return graph
