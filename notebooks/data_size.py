@@ -161,7 +161,7 @@ Markdown(
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-data-errors", "caption": "Final errors on the digits against the share of the training images, 18 layers, equal iterations. Points: means over seeds; bars: from the lowest seed to the highest. Axes are logarithmic above 1 %."}, "image": {"alt": "Two panels of final error against the share of training images on a logarithmic axis, training error left and validation error right, with a line for the residual net and one for the Highway net with each gate bias."}}
 sources.figure(data_size_figures.errors_by_fraction(runs), sources.ends(runs), records)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-data-gaps", "caption": "The gap Highway − ResNet on the digits against the share of the training images, in points: means over paired seeds; bars reach from the lowest seed to the highest, or over the 95 % interval where there are six or more. The line at zero is the ResNet. Points are set apart sideways to be seen."}, "image": {"alt": "Two panels of the gap between Highway and residual nets against the share of training images on a logarithmic axis, training error left and validation error right, with a line and intervals for each gate bias, and a line at zero."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-data-gaps", "caption": "The gap Highway \u2212 ResNet on the digits against the share of the training images, in points: means over paired seeds; bars reach from the lowest seed to the highest, or over the 95 % interval where there are six or more. The line at zero is the ResNet. Points are set apart sideways to be seen."}, "image": {"alt": "Two panels of the gap between Highway and residual nets against the share of training images on a logarithmic axis, training error left and validation error right, with a line and intervals for each gate bias, and a line at zero."}}
 figure = data_size_figures.gaps_by_fraction(sizes[""])
 sources.figure(figure, data_size_figures.gap_points(sizes[""]), records)
 
@@ -203,7 +203,7 @@ if compared:
     figure = data_size_figures.errors_by_fraction(picture_runs, logarithmic=False)
     sources.figure(figure, sources.ends(picture_runs), pictures)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-data-gaps-pictures", "caption": "The gap Highway − ResNet on twenty classes of Tiny ImageNet against the share of the training images, in points: means over paired seeds, as far as they are recorded; bars reach from the lowest seed to the highest. The line at zero is the ResNet."}, "image": {"alt": "Two panels of the gap between Highway and residual nets on pictures against the share of training images on a logarithmic axis, training error left and validation error right, with intervals, and a line at zero."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-data-gaps-pictures", "caption": "The gap Highway \u2212 ResNet on twenty classes of Tiny ImageNet against the share of the training images, in points: means over paired seeds, as far as they are recorded; bars reach from the lowest seed to the highest. The line at zero is the ResNet."}, "image": {"alt": "Two panels of the gap between Highway and residual nets on pictures against the share of training images on a logarithmic axis, training error left and validation error right, with intervals, and a line at zero."}}
 if compared:
     figure = data_size_figures.gaps_by_fraction(sizes["pictures_"])
     sources.figure(figure, data_size_figures.gap_points(sizes["pictures_"]), pictures)

@@ -264,7 +264,7 @@ sources.table(tables.arms(runs), "All arms on the digits", records)
 # %% tags=["remove-input"]
 Markdown(experiments.coverage(experiment, "tiny-imagenet-20", gpu=False))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-highway-pictures", "caption": "Plain nets, ResNets and Highway nets with 3×3 gates of bias \u22122 on twenty classes of Tiny ImageNet, as far as they are recorded. Thin lines: training error on augmented pictures; bold lines: validation error on centre crops. Lines are means over seeds, bands reach from the lowest seed to the highest."}, "image": {"alt": "Two panels of error against iteration on pictures, 18 layers left and 34 layers right, with a thin line for training and a bold one for validation error of each family."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-highway-pictures", "caption": "Plain nets, ResNets and Highway nets with 3\u00d73 gates of bias \u22122 on twenty classes of Tiny ImageNet, as far as they are recorded. Thin lines: training error on augmented pictures; bold lines: validation error on centre crops. Lines are means over seeds, bands reach from the lowest seed to the highest."}, "image": {"alt": "Two panels of error against iteration on pictures, 18 layers left and 34 layers right, with a thin line for training and a bold one for validation error of each family."}}
 shown = style.long_curves(usual(picture_curves, picture_rate))
 figure = highway.family_curves(shown, logarithmic=False)
 sources.figure(figure, shown, usual(picture_runs, picture_rate).path)
