@@ -85,3 +85,14 @@ def require_writable(folder: Path) -> None:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise InputError(f"cannot write into {folder}: {error.strerror}") from error
+
+
+def contents(folder: Path) -> frozenset[tuple[str, int, int]]:
+    """Names, sizes in bytes and times of change in ns of what lies in a folder, if there is one.
+
+    It is another when anything in the folder is.
+    """
+    if not folder.is_dir():
+        return frozenset()
+    entries = [(entry.name, entry.stat()) for entry in os.scandir(folder) if entry.is_file()]
+    return frozenset((name, stat.st_size, stat.st_mtime_ns) for name, stat in entries)

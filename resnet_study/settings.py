@@ -4,8 +4,9 @@ A field is spelt once, where the dataclass declares it. The check of its values,
 command line, its place in a record and its row in the book's table are made from that.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import MISSING, Field, dataclass, field, fields
+from functools import cache
 from math import isfinite
 from types import NoneType
 from typing import Any, get_args, get_type_hints
@@ -108,12 +109,13 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
 
 
-def settings(owner: type) -> Iterator[Setting]:
+@cache  # each of thousands of runs asks for them
+def settings(owner: type) -> tuple[Setting, ...]:
     """The settings of a dataclass, in the order in which it declares them."""
     hints = get_type_hints(owner)
-    for each in fields(owner):
-        if "meaning" in each.metadata:
-            yield _declared(each, hints[each.name])
+    return tuple(
+        _declared(each, hints[each.name]) for each in fields(owner) if "meaning" in each.metadata
+    )
 
 
 def _declared(each: Field, hint: Any) -> Setting:

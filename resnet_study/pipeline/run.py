@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import MISSING, asdict, dataclass, fields
+from functools import cached_property
 from pathlib import Path
 
 from resnet_study import paths
@@ -115,7 +116,7 @@ class Run:
             for name, value in (changed | changes_of(self.recipe)).items()
         }
 
-    @property
+    @cached_property  # which is asked for again and again, of thousands of runs
     def name(self) -> str:
         """Family, depth, whatever departs from the recipe or the defaults, and the seed."""
         changes = [f"{name}-{value}".replace(",", "_") for name, value in self.changes.items()]
