@@ -39,8 +39,8 @@
 # Whether a gap closes is read from its slope: a line through the gaps of one seed against
 # the logarithm of the data, in points for ten times the data, then a mean over seeds. C9 explains a deficit: where
 # the Highway net is no worse with all of the data, its *premise is not met*, whatever the slope. The trainings that decide
-# have six seeds, and each seed draws its own tenth; they are [registered](../book/registration.md), and stand with
-# [the claims](claims.ipynb).
+# have six seeds, and each seed draws its own tenth; they are [registered](../book/registration.md), and stand in
+# [fifty classes](pictures.ipynb).
 
 # %% tags=["remove-cell"]
 from IPython.display import Markdown

@@ -43,7 +43,7 @@ sources.linked_table(open_questions(runs), "Open questions, with price and comma
 # **Does it hold on all of Tiny ImageNet?** The central figure at the paper's widths wants a GPU for some hours.
 #
 # **Do Highway nets of today's design win at equal size?** Gates of two normalised layers, all but shut at first, are said to. In
-# [ours](pictures.ipynb) they end no worse than the ResNet, with each of a few seeds; a few seeds decide nothing.
+# [ours](pictures.ipynb) they end no worse than the ResNet, with each of three seeds; three seeds decide nothing.
 #
 # **Can one tell beforehand?** Whether a plain net will train can be seen after some steps. Whether it can be seen before the first, from
 # the balance of its gradients alone, we have not seen tested across nets, starts and rates.
