@@ -30,7 +30,7 @@ book: setup  ## render the committed notebooks into _build/html, without trainin
 	@$(BIN)/jupyter-book build -n -W --keep-going -q .
 	@echo "the book: _build/html/index.html"
 
-pdf: book  ## print the whole book into _build/resnet-study.pdf; needs Chromium or Chrome
+pdf: book  ## print story, evidence and library into _build; needs Chromium or Chrome
 	@PYTHONPATH=book/_ext $(BIN)/python book/printing.py
 
 serve: setup  ## show the rendered book at http://localhost:8000 (PORT=8000)

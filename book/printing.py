@@ -1,13 +1,13 @@
-"""``make pdf``: the whole book as one PDF, from the pages of the site through a browser.
+"""``make pdf``: the book on paper, story, evidence and library apart, through a browser.
 
-The pages are joined into one in the order of the menu, so that figures, formulae and numbers are
-those of the site, and links lead to pages of the PDF.
+The pages of a volume are joined into one in the order of the menu, so that figures, formulae and
+numbers are those of the site, and links lead to pages of the PDF.
 """
 
 import re
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from io import BytesIO
 from pathlib import Path, PurePosixPath
@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 import browser
 from bs4 import BeautifulSoup
 from pypdf import PdfReader
-from website import WHOLE_BOOK
+from website import ON_PAPER
 
 from resnet_study import paths
 from resnet_study.errors import InputError
@@ -25,11 +25,10 @@ from resnet_study.files import write_atomically
 from resnet_study.pipeline.provenance import commit
 
 SITE = paths.BUILD / "html"
-NAME = "resnet-study.pdf"
+REFERENCES = "book/bibliography.html"  # closes every volume: each cites
 TEXT_WIDTH = 658  # CSS pixels: A4 without the margins of study.css
-PATIENCE = 60_000  # milliseconds to wait for formulae and figures to be drawn
+PATIENCE = 60_000  # milliseconds to wait for figures to be drawn
 DRAWN = """async () => {
-  await window.MathJax?.startup?.promise;
   const charts = [...document.querySelectorAll('.interactive .chart')];
   while (!charts.every((chart) => chart.querySelector('svg')))
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -44,7 +43,7 @@ FIT = """() => {
     table.classList.add('one-line');
     if (fit(table) < 0.7) table.classList.remove('one-line');
   }
-  for (const wide of document.querySelectorAll('.bd-article :is(table, mjx-container)'))
+  for (const wide of document.querySelectorAll('.bd-article :is(table, math)'))
     if (fit(wide) < 1) wide.style.zoom = fit(wide);
 }"""
 NUMBER = """(numbers) => document.querySelectorAll('.printed-contents .page-number').forEach(
@@ -65,13 +64,29 @@ STYLE = """
 """
 
 
+@dataclass(frozen=True)
+class Volume:
+    """What is printed as one: parts of the menu."""
+
+    name: str  # what menus call it
+    file: str
+    parts: tuple[str | None, ...]  # the first page belongs to none
+
+
+VOLUMES = (
+    Volume("story", "resnet-study.pdf", (None, "The story", "For a class")),
+    Volume("evidence", "resnet-study-evidence.pdf", ("The evidence", "Check it")),
+    Volume("library", "resnet-study-library.pdf", ("The library",)),
+)
+
+
 @dataclass
 class Chapter:
     """A page of the site that stands in the menu."""
 
     path: str  # such as notebooks/fig2.html
     page: BeautifulSoup
-    part: str | None  # title of the part that begins with it
+    part: str | None  # title of the part that it belongs to
 
     @property
     def anchor(self) -> str:
@@ -114,16 +129,23 @@ def chapters(site: Path = SITE) -> list[Chapter]:
         else:
             path = first.path if entry["href"] == "#" else first.at(entry["href"])
             found.append(Chapter(path, _read(site / path), part))
-            part = None
     return found
 
 
-def join(book: list[Chapter]) -> str:
-    """One page of HTML, for the root of the site: title, contents, all chapters."""
+def chapters_of(volume: Volume, book: list[Chapter]) -> list[Chapter]:
+    """The pages of a volume, the references last."""
+    own = [c for c in book if c.part in volume.parts and c.path != REFERENCES]
+    return own + [replace(c, part=None) for c in book if c.path == REFERENCES]
+
+
+def join(book: list[Chapter], title: str) -> str:
+    """One page of HTML, for the root of the site: title, contents, these chapters."""
     places = _places(book)
     for chapter in book:
         for folded in chapter.article.select(".screen-only"):
             folded.decompose()
+        for solution in chapter.article.select("details.sd-dropdown"):
+            solution["open"] = ""
         for element in chapter.article.find_all(id=True):
             element["id"] = places[chapter.path, element["id"]]
         for element in chapter.article.find_all(src=True):
@@ -137,9 +159,9 @@ def join(book: list[Chapter]) -> str:
         for chapter in book
     )
     return (
-        f'<!DOCTYPE html><html lang="en" data-theme="light"><head>{_head(book)}</head><body>'
+        f'<!DOCTYPE html><html lang="en" data-theme="light"><head>{_head(book, title)}</head><body>'
         '<main class="bd-main"><div class="bd-content"><div class="bd-article-container">'
-        f'<article class="bd-article">{_title_page(book)}{_contents(book)}{body}</article>'
+        f'<article class="bd-article">{_title_page(book, title)}{_contents(book)}{body}</article>'
         "</div></div></main></body></html>"
     )
 
@@ -168,29 +190,20 @@ def _turn(link, chapter: Chapter, places: dict) -> None:
         del link["href"]
 
 
-def _head(book: list[Chapter]) -> str:
-    """Styles of the first page, the scripts that typeset formulae, and what only paper needs."""
+def _head(book: list[Chapter], title: str) -> str:
+    """Styles of the first page, and what only paper needs."""
     first = book[0]
     styles = [
         f'<link rel="stylesheet" href="{first.at(link["href"])}">'
         for link in first.page.select("link[rel=stylesheet]")
     ]
-    typeset = {
-        str(script)
-        if not script.get("src")
-        else f'<script src="{chapter.at(script["src"])}"></script>': None
-        for chapter in book
-        for script in chapter.page.select("head script")
-        if "mathjax" in f"{script.get('src')} {script.string}".lower()
-    }
-    title = escape(first.title)
     return (
-        f'<meta charset="utf-8"><title>{title}</title>{"".join(styles)}'
-        f"<style>{STYLE}</style>{''.join(typeset)}"
+        f'<meta charset="utf-8"><title>{escape(title)}</title>{"".join(styles)}'
+        f"<style>{STYLE}</style>"
     )
 
 
-def _title_page(book: list[Chapter]) -> str:
+def _title_page(book: list[Chapter], title: str) -> str:
     first = book[0]
     emblem = first.page.select_one("img.logo__image")
     author = first.page.select_one(".component-author")
@@ -201,7 +214,7 @@ def _title_page(book: list[Chapter]) -> str:
     return (
         '<div class="printed-title">'
         + (f'<img alt="" src="{first.at(emblem["src"])}">' if emblem else "")
-        + f'<p class="name">{escape(first.title)}</p>'
+        + f'<p class="name">{escape(title)}</p>'
         + "".join(f"<p>{escape(line)}</p>" for line in lines)
         + "</div>"
     )
@@ -209,10 +222,11 @@ def _title_page(book: list[Chapter]) -> str:
 
 def _contents(book: list[Chapter]) -> str:
     """Titles of parts and chapters; the numbers of their pages are filled in when known."""
-    lines = []
+    lines, part = [], None
     for chapter in book:
-        if chapter.part:
-            lines.append(f'<p class="part">{escape(chapter.part)}</p>')
+        if chapter.part != part:
+            part = chapter.part
+            lines.append(f'<p class="part">{escape(part or "")}</p>')
         lines.append(
             f'<p><a href="#{chapter.anchor}">{escape(chapter.title)}</a>'
             '<span class="page-number">000</span></p>'
@@ -227,13 +241,14 @@ def chapter_pages(pdf: bytes) -> list[int]:
     return [reader.get_destination_page_number(entry) + 1 for entry in chapters[1:]]
 
 
-def print_book(site: Path = SITE) -> bytes:
-    """The book in ``site`` as a PDF with outline, contents and page numbers.
+def print_volume(volume: Volume, book: list[Chapter], site: Path = SITE) -> bytes:
+    """A volume of the ``book`` in ``site`` as a PDF with outline, contents and page numbers.
 
     Raises:
-        InputError: if the book is not there, or no browser is installed.
+        InputError: if no browser is installed.
     """
-    joined = join(chapters(site))
+    title = book[0].title if volume == VOLUMES[0] else f"{book[0].title}: the {volume.name}"
+    joined = join(chapters_of(volume, book), title)
     with browser.opened() as opened, browser.served(site) as address:
         page = opened.new_page(
             viewport={"width": TEXT_WIDTH, "height": 1000}, device_scale_factor=2
@@ -255,39 +270,42 @@ def print_book(site: Path = SITE) -> bytes:
 
 
 def link_from_pages(site: Path = SITE) -> None:
-    """Offer the PDF in the menu of downloads of every page."""
-    entry = (
-        '<li class="whole-book"><a href="{up}{name}" class="btn btn-sm dropdown-item"'
-        ' title="Download the whole book">'
-        '<span class="btn__icon-container"><i class="fas fa-book"></i></span>'
-        '<span class="btn__text-container">whole book, .pdf</span></a></li>'
-    )
+    """Offer the PDFs in the menu of downloads of every page."""
     menu = re.compile(r"(dropdown-download-buttons.*?)(\s*</ul>)", re.DOTALL)
     for path in site.rglob("*.html"):
         up = "../" * (len(path.relative_to(site).parts) - 1)
+        entries = "".join(
+            '<li class="on-paper">'
+            f'<a href="{up}{volume.file}" class="btn btn-sm dropdown-item" title="To print">'
+            '<span class="btn__icon-container"><i class="fas fa-book"></i></span>'
+            f'<span class="btn__text-container">the {volume.name}, .pdf</span></a></li>'
+            for volume in VOLUMES
+        )
         text = path.read_text(encoding="utf-8")
-        unlinked = WHOLE_BOOK.sub("", text)
-        offered = menu.sub(rf"\1{entry.format(up=up, name=NAME)}\2", unlinked, count=1)
+        offered = menu.sub(rf"\1{entries}\2", ON_PAPER.sub("", text), count=1)
         if offered != text:
             path.write_text(offered, encoding="utf-8")
 
 
-def make_pdf(site: Path = SITE) -> Path:
-    """Print the book in ``site``, put the PDF beside and into it, and link to it.
+def make_pdfs(site: Path = SITE) -> list[Path]:
+    """Print the book in ``site``, put the PDFs beside and into it, and link to them.
 
     Raises:
         InputError: if the book is not there, or no browser is installed.
     """
-    pdf = print_book(site)
-    output = site.parent / NAME
-    for path in (output, site / NAME):
-        write_atomically(path, pdf)
+    printed = {
+        volume.file: print_volume(volume, chapters(site), site)  # joining takes pages apart
+        for volume in VOLUMES
+    }
+    for name, pdf in printed.items():
+        for folder in (site.parent, site):
+            write_atomically(folder / name, pdf)
     link_from_pages(site)
-    return output
+    return [site.parent / name for name in printed]
 
 
 if __name__ == "__main__":
     try:
-        print(f"the book on paper: {make_pdf()}")
+        print("the book on paper:", *make_pdfs(), sep="\n")
     except InputError as error:
         sys.exit(str(error))

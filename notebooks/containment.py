@@ -96,10 +96,10 @@ check_parameters()
 # $l$, then by {eq}`eq-contained`, and as $\mathrm{ReLU}(cz) = c\,\mathrm{ReLU}(z)$ for every $c > 0$,
 #
 # $$
-# \begin{aligned}
+# \begin{split}
 # y_{l+1} &= \mathrm{ReLU}\bigl(\tfrac12 2^{-l} F_l(x_l) + \tfrac12 2^{-l} s_l(x_l)\bigr) \\
 #         &= 2^{-(l+1)}\, \mathrm{ReLU}\bigl(F_l(x_l) + s_l(x_l)\bigr) = 2^{-(l+1)} x_{l+1}.
-# \end{aligned}
+# \end{split}
 # $$ (eq-induction)
 #
 # *The logits are equal.* The mean over pixels is linear, so the classifier gets $2^{-L}$ times what the ResNet's gets, and its
@@ -250,7 +250,7 @@ limits = pd.DataFrame(
     for bias in range(0, 21, 4)
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-limit", "caption": "Relative error of uncoupled Highway nets with T = C = σ(b) on the weights of a residual net, against the bias b; logarithmic. Dotted: e⁻ᵇ."}, "image": {"alt": "Relative error against gate bias from 0 to 20, on a logarithmic axis. The lines of the 18- and the 34-layer net are straight from a bias of about 4 on and run parallel to the dotted line of e to the power of minus b."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-limit", "caption": "Relative error of uncoupled Highway nets with T = C = \u03c3(b) on the weights of a residual net, against the bias b; logarithmic. Dotted: e\u207b\u1d47."}, "image": {"alt": "Relative error against gate bias from 0 to 20, on a logarithmic axis. The lines of the 18- and the 34-layer net are straight from a bias of about 4 on and run parallel to the dotted line of e to the power of minus b."}}
 drawn = limits.assign(error=limits.error.map("{:.3g}".format).astype(float))  # no rounding noise
 sources.figure(containment.limit(drawn), drawn, [])
 

@@ -100,10 +100,10 @@ sources.numbers(files)
 # $\sigma^2$. On the way back the gradient $g_l = \partial E / \partial (W_l h_{l-1})$ obeys
 #
 # $$
-# \begin{aligned}
+# \begin{split}
 # g_{l-1} &= \phi'(W_{l-1} h_{l-2}) \odot W_l^\top g_l , \\
 # \frac{\mathbb{E}\,\lVert g_{l-1} \rVert^2}{\mathbb{E}\,\lVert g_l \rVert^2} &\approx N \sigma^2 \; \mathbb{E}\,[\phi'^2] .
-# \end{aligned}
+# \end{split}
 # $$ (eq-factor)
 #
 # The right-hand side of {eq}`eq-factor` is the square of the factor a layer. A sigmoid's derivative is at most ¼, so with $\sigma^2 = 1/N$ its

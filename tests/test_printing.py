@@ -1,5 +1,7 @@
 import re
+from collections import Counter
 from io import BytesIO
+from math import hypot
 
 import browser
 import printing
@@ -13,6 +15,7 @@ pytestmark = pytest.mark.slow
 
 POINTS = 72 / 25.4  # to a millimetre
 WIDTH, MARGIN = 210 * POINTS, 18 * POINTS  # of a page
+STORY = printing.VOLUMES[0]
 
 needs_browser = pytest.mark.skipif(
     browser.find() is None, reason="no browser is installed: apt-get install chromium"
@@ -62,8 +65,20 @@ def test_chapters_come_in_the_order_of_the_menu_with_their_parts(small_site):
     ]
 
 
+def test_the_volumes_are_all_of_the_book_and_each_ends_with_the_references(built):
+    book = printing.chapters(built[2])
+    volumes = [
+        [chapter.path for chapter in printing.chapters_of(volume, book)]
+        for volume in printing.VOLUMES
+    ]
+    assert {volume.pop() for volume in volumes} == {printing.REFERENCES}
+    own = [path for volume in volumes for path in volume]
+    assert sorted([*own, printing.REFERENCES]) == sorted(chapter.path for chapter in book)
+    assert volumes[0][0] == "notebooks/summary.html"
+
+
 def test_joined_pages_keep_links_and_tell_equal_names_apart(small_site):
-    joined = BeautifulSoup(printing.join(printing.chapters(small_site)), "html.parser")
+    joined = BeautifulSoup(printing.join(printing.chapters(small_site), "A title"), "html.parser")
     links = {link.get_text(): link.get("href") for link in joined.select("section a")}
     names = [element["id"] for element in joined.find_all(id=True)]
     assert len(names) == len(set(names))
@@ -76,45 +91,49 @@ def test_joined_pages_keep_links_and_tell_equal_names_apart(small_site):
     assert "Click here." not in joined.get_text()
 
 
-def test_every_page_offers_the_whole_book_in_its_menu_of_downloads(small_site):
+def test_every_page_offers_the_volumes_in_its_menu_of_downloads(small_site):
     for _ in range(2):  # printed twice, it is offered once
         printing.link_from_pages(small_site)
     for path, address in (("book/one.html", "../"), ("notebooks/two.html", "../")):
         soup = BeautifulSoup((small_site / path).read_text(), "html.parser")
         entries = soup.select(".dropdown-download-buttons ul > li")
-        assert [entry.get_text() for entry in entries] == ["this page", "whole book, .pdf"]
-        assert entries[1].find("a")["href"] == f"{address}{printing.NAME}"
-    assert printing.NAME not in (small_site / "index.html").read_text()
+        names = [f"the {volume.name}, .pdf" for volume in printing.VOLUMES]
+        assert [entry.get_text() for entry in entries] == ["this page", *names]
+        links = [entry.find("a")["href"] for entry in entries[1:]]
+        assert links == [f"{address}{volume.file}" for volume in printing.VOLUMES]
+    assert ".pdf" not in (small_site / "index.html").read_text()
 
 
 def test_without_a_book_one_line_says_so(tmp_path):
     with pytest.raises(InputError, match="there is no book yet: make book"):
-        printing.print_book(tmp_path)
+        printing.make_pdfs(tmp_path)
 
 
 def test_without_a_browser_one_line_says_so(small_site, monkeypatch):
     monkeypatch.setenv("PATH", str(small_site))
     with pytest.raises(InputError, match="no browser is installed: chromium is needed"):
-        printing.make_pdf(small_site)
-    assert not (small_site / printing.NAME).exists()
+        printing.make_pdfs(small_site)
+    assert not list(small_site.glob("*.pdf"))
 
 
 @pytest.fixture(scope="module")
 def printed(built):
-    """The whole book on paper."""
-    return PdfReader(BytesIO(printing.print_book(built[2])))
+    """The story on paper; the other volumes are printed by the same code."""
+    pdf = printing.print_volume(STORY, printing.chapters(built[2]), built[2])
+    return PdfReader(BytesIO(pdf))
 
 
 @pytest.fixture(scope="module")
 def words(printed):
-    """What stands on each page, piece by piece, each with its distance from the left edge."""
+    """What stands on each page, piece by piece: distance from the left edge, size, text."""
     found = []
     for page in printed.pages:
         found.append([])
 
         def look(text, user_matrix, text_matrix, font, size, pieces=found[-1]):
             x = user_matrix[0] * text_matrix[4] + user_matrix[4]
-            pieces.append((x, re.sub(r"\s", "", text)))
+            height = size * hypot(*user_matrix[2:4]) * hypot(*text_matrix[2:4])
+            pieces.append((x, height, re.sub(r"\s", "", text)))
 
         page.extract_text(visitor_text=look)
     return found
@@ -123,12 +142,13 @@ def words(printed):
 @pytest.fixture(scope="module")
 def texts(words):
     """What stands on each page, without spaces, which are not told apart well from gaps."""
-    return ["".join(text for _, text in page) for page in words]
+    return ["".join(text for *_, text in page) for page in words]
 
 
 @needs_browser
 def test_the_pdf_has_title_outline_and_page_numbers(built, printed, texts):
     book = printing.chapters(built[2])
+    book = printing.chapters_of(STORY, book)
     outline = [entry for entry in printed.outline if not isinstance(entry, list)]
     assert [entry.title for entry in outline] == ["Contents", *(c.title for c in book)]
     assert printed.metadata.title == book[0].title
@@ -138,7 +158,8 @@ def test_the_pdf_has_title_outline_and_page_numbers(built, printed, texts):
 
 @needs_browser
 def test_the_contents_name_the_page_that_each_chapter_begins_on(built, texts):
-    titles = [re.sub(r"\s", "", chapter.title) for chapter in printing.chapters(built[2])]
+    book = printing.chapters_of(STORY, printing.chapters(built[2]))
+    titles = [re.sub(r"\s", "", chapter.title) for chapter in book]
     contents = texts[1]
     for title, after in zip(titles, [*titles[1:], ""], strict=True):
         number, _ = re.match(
@@ -152,19 +173,43 @@ def test_the_contents_name_the_page_that_each_chapter_begins_on(built, texts):
 def test_figures_have_the_numbers_that_they_have_on_the_site(articles, texts):
     captions = {
         re.match(r"Figure \d+", caption.get_text().strip())
-        for article in articles.values()
+        for name, article in articles.items()
+        if name.startswith(("story_", "summary"))
         for caption in article.select("figure:not(.interactive) figcaption")
     }
     numbers = [re.sub(r"\s", "", match.group()) for match in captions if match]
-    assert len(numbers) > 10
+    assert len(numbers) > 4
     paper = "".join(texts)
     assert [number for number in numbers if number not in paper] == []
 
 
 @needs_browser
 def test_nothing_on_paper_runs_over_the_margin(words):
-    beyond = [text for page in words for x, text in page if text and x > WIDTH - MARGIN]
+    beyond = [text for page in words for x, _, text in page if text and x > WIDTH - MARGIN]
     assert beyond == []
+
+
+@needs_browser
+def test_the_story_is_set_in_letters_of_ten_and_a_half_points(words):
+    letters = Counter()
+    for page in words:
+        for _, height, text in page:
+            letters[round(height, 1)] += len(text)
+    assert letters.most_common(1)[0][0] == 10.5
+    assert sum(n for height, n in letters.items() if height >= 10.5) > 0.7 * letters.total()
+    assert min(height for height, n in letters.items() if n) > 7  # of indices in formulae
+
+
+@needs_browser
+def test_solutions_are_printed(articles, texts):
+    hidden = [
+        max(solution.find("p").find_all(string=True, recursive=False), key=len)  # no formula
+        for article in articles.values()
+        for solution in article.select("details.sd-dropdown")
+    ]
+    paper = "".join(texts)
+    assert len(hidden) > 10
+    assert [text for text in hidden if re.sub(r"\s", "", text)[:20] not in paper] == []
 
 
 @needs_browser

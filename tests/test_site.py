@@ -143,6 +143,13 @@ def test_no_page_asks_for_anything_that_is_not_there(visits):
     assert seen(visits, "missing") == {}
 
 
+def test_mathematics_needs_no_script(articles):
+    formulae = [formula for article in articles.values() for formula in article.select(".math")]
+    assert len(formulae) > 20
+    assert [formula for formula in formulae if not formula.find("math")] == []
+    assert [formula for formula in formulae if re.search(r"[\\&]", formula.get_text())] == []
+
+
 @needs_browser
 def test_mathematics_is_typeset(visits):
     assert sum(visit.formulae for visit in visits.values()) > 20

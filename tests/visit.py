@@ -15,14 +15,13 @@ NO_SHADOWS = """.bd-article :is(.pst-scrollable-table-container, .output) {
   background-image: none !important;
 }"""
 # Coloured as what is around or above them.
-ALIKE = ("mjx-container", "tbody tr:nth-child(n+4)", "li:nth-child(n+4)", "dl.py ~ dl.py")
+ALIKE = ("math", "tbody tr:nth-child(n+4)", "li:nth-child(n+4)", "dl.py ~ dl.py")
 COMPRESSED = ("text/", "javascript", "json", "svg")  # what hosts compress
 DESK = {"width": 1280, "height": 900}
 PATIENCE = 60_000  # milliseconds; for a busy machine
 PHONE = {"width": 390, "height": 844}
-RENDERED = "window.MathJax?.startup?.promise.then(() => true)"
 BARE_FORMULAE = """[...document.querySelectorAll('.math')].filter(
-  (formula) => !formula.querySelector('mjx-container') || formula.querySelector('mjx-merror')
+  (formula) => !formula.querySelector('math')?.getBoundingClientRect().width
 ).map((formula) => formula.textContent)"""
 TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
@@ -30,7 +29,7 @@ TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clie
 CUT_OFF = """[...document.querySelectorAll('.bd-article *')].filter((box) =>
   ['auto', 'scroll'].includes(getComputedStyle(box).overflowX)
   && box.clientWidth && box.scrollWidth > box.clientWidth + 1
-  && !box.matches('pre, code, .math, mjx-container')
+  && !box.matches('pre, code, .math')
 ).map((box) => `${box.tagName} ${box.className} ${box.id}: ${box.scrollWidth}`)"""
 
 
@@ -71,7 +70,6 @@ def visit(browser, site: str, name: str) -> Visit:
         lambda message: message.type == "error" and seen.complaints.append(message.text),
     )
     page.goto(site + name, wait_until="load")
-    page.evaluate(RENDERED)
     page.add_style_tag(content=NO_SHADOWS)
     page.evaluate(AXE)
     seen.violations["light"] = _violations(page, NOT_COLOURS) + _violations(page, COLOURS, ALIKE)

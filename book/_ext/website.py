@@ -43,8 +43,7 @@ MENDED = {
 }
 # Sphinx lists parameters, one a line, as definitions of nothing.
 PARAMETERS = re.compile(r'<span class="sig-paren">[(\[]</span>\s*<dl>.*?</dl>', re.DOTALL)
-WHOLE_BOOK = re.compile(r'<li class="whole-book">.*?</li>', re.DOTALL)
-KEPT_SPEECH = ("base", "en", "nemeth")  # rules by which MathJax reads formulae aloud
+ON_PAPER = re.compile(r'<li class="on-paper">.*?</li>', re.DOTALL)
 
 
 def card(title: str):
@@ -131,21 +130,12 @@ def leave_out_unused_files(app, exception) -> None:
     """Take out what no page asks for.
 
     The theme brings all icons of Font Awesome twice: as a font, which it uses, and as a script of
-    1.5 MB that every page loads for icons of a site's own. MathJax comes in a dozen ready-made
-    combinations, of which pages load one, and reads aloud in as many languages.
+    1.5 MB that every page loads for icons of a site's own.
     """
-    static = Path(app.outdir) / "_static"
-    icons = static / "scripts" / "fontawesome.js"
+    icons = Path(app.outdir) / "_static" / "scripts" / "fontawesome.js"
     if icons.exists():
         icons.write_text("")
         icons.with_suffix(".js.map").unlink(missing_ok=True)
-    mathjax = static / "mathjax"
-    for path in mathjax.glob("*.js"):
-        if path.name != Path(app.config.mathjax_path).name:
-            path.unlink()
-    for path in (mathjax / "sre" / "mathmaps").glob("*.json"):
-        if path.stem not in KEPT_SPEECH:
-            path.unlink()
 
 
 def write_entrance(app, exception) -> None:
@@ -173,11 +163,11 @@ def write_entrance(app, exception) -> None:
 def mended(page: str) -> str:
     """A page as others can use it: without what ``MENDED`` lists, parameters as plain lines.
 
-    A link to the whole book on paper goes: ``make pdf`` puts it onto the pages that it printed.
+    Links to the book on paper go: ``make pdf`` puts them onto the pages that it printed.
     """
     for fault, better in MENDED.items():
         page = page.replace(fault, better)
-    page = WHOLE_BOOK.sub("", page)
+    page = ON_PAPER.sub("", page)
     return PARAMETERS.sub(
         lambda found: re.sub(r"(</?)d[ld]>", r"\1div>", found[0]).replace(
             "<div>", '<div class="parameters">', 1
