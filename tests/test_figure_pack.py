@@ -10,9 +10,7 @@ from PIL import Image
 
 from resnet_study import paths
 
-PICTURE = (
-    '<svg width="9pt" height="9pt"><g style="fill: #262626"/><path style="fill: #0072b2"/></svg>'
-)
+PICTURE = '<svg width="9pt"><g style="fill: #262626"/><path style="fill: #0072b2"/></svg>'
 
 
 def test_dark_letters_become_light_and_colours_keep_their_hue():

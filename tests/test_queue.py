@@ -163,7 +163,7 @@ def test_a_queue_that_is_ended_ends_its_trainings_saved(tmp_path, number):
     command = [sys.executable, "-m", "resnet_study", "run", "--experiment", "fig2"]
     command += ["--recipe", "digits", "--seeds", "0", "--jobs", "1", "--width", "1"]
     command += ["--epochs", "100000", "--device", "cpu", "--runs-dir", place.runs_dir]
-    command += ["--checkpoint-seconds", "5"]
+    command += ["--checkpoint-seconds", "2"]
     queue = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     until(lambda: list(place.runs_dir.glob("digits/*.checkpoint")))
     time.sleep(1)  # of steps that are not saved yet
