@@ -8,12 +8,13 @@ What trains, draws or decides is imported by the commands that do: the others an
 """
 
 import contextlib
+import itertools
 import json
 import os
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import click
@@ -28,7 +29,19 @@ from resnet_study.questions.experiments import EXPERIMENTS, get_experiment, pars
 from resnet_study.signals import Stopped, stoppable
 from resnet_study.training.recipes import RECIPES
 
+SEVERAL = ("family", "depth")  # settings that may be given as a list: a grid needs no code
 UNFINISHED = 75  # EX_TEMPFAIL of sysexits.h: "try again later"
+
+
+class _Several(click.ParamType):
+    """Values with commas between, as a tuple; each one makes runs of its own."""
+
+    def __init__(self, kind: type):
+        self.one = click.types.convert_type(kind)
+        self.name = f"{self.one.name}[,…]"
+
+    def convert(self, value, parameter, context) -> tuple:
+        return tuple(self.one.convert(part, parameter, context) for part in value.split(","))
 
 
 class _Folder(click.ParamType):
@@ -57,12 +70,19 @@ def _settings(command: Callable) -> Callable:
         help, flag = each.meaning.help, "--" + name.replace("_", "-")
         option = click.option(
             f"{flag}/--no-{flag[2:]}" if each.kind is bool else flag,
-            type=str if each.kind is tuple else each.kind,
+            type=_type_of(name, each.kind),
             default=None,
             help=f"{help[0].upper()}{help[1:]}{choices}. [{default_of(name)}]",
         )
         command = option(command)
     return command
+
+
+def _type_of(name: str, kind: type) -> object:
+    """What an option of a setting takes."""
+    if name in SEVERAL:
+        return _Several(kind)
+    return str if kind is tuple else kind
 
 
 class _Ended(Exception):
@@ -78,6 +98,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands)
+@click.version_option(package_name="resnet-study")
 def cli():
     """Residual learning, reproduced: train, record, report."""
 
@@ -85,8 +106,9 @@ def cli():
 @cli.command()
 @click.option("--recipe", help="How to train. [digits, or the experiment's first]")
 @click.option("--experiment", help="Train what is missing of it, instead of one run.")
-@click.option("--seeds", help="Of the experiment, such as 0-2,7. [all]")
-@click.option("--jobs", type=int, help="Runs of the experiment at a time. [one a core; 1 on a GPU]")
+@click.option("--seeds", help="Several, such as 0-2,7. [the experiment's]")
+@click.option("--jobs", type=int, help="Of several, how many at a time. [one a core; 1 on a GPU]")
+@click.option("--dry-run", is_flag=True, help="Say what would be trained, and train nothing.")
 @_settings
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @_RUNS_DIR
@@ -99,45 +121,75 @@ def cli():
 )
 @click.option("--overwrite", is_flag=True, help="Train again what is recorded already.")
 def run(
-    recipe, experiment, seeds, jobs, device, runs_dir, data_dir, time_budget, checkpoint_seconds,
-    overwrite, **options,
+    recipe, experiment, seeds, jobs, dry_run, device, runs_dir, data_dir, time_budget,
+    checkpoint_seconds, overwrite, **options,
 ):  # fmt: skip
-    """Train one network and record it, or all that is missing of an experiment."""
+    """Train a network and record it, or all that is missing of a grid or an experiment.
+
+    Several families, depths or seeds are a grid: each of these with each.
+    """
     require_at_least("checkpoint_seconds", checkpoint_seconds, 0)
     given = {name: value for name, value in options.items() if value is not None}
     deadline = None if time_budget is None else time.time() + parse_duration(time_budget)
-    if experiment and processes() > 1:
-        raise InputError("--experiment does not go with torchrun; accepted: one run at a time")
     if experiment is None:
-        _refuse({"seeds": seeds, "jobs": jobs}, "goes with --experiment")
-        chosen = make_run(recipe or "digits", **given)
+        runs = _grid(recipe or "digits", seeds, given)
+    else:
+        of_network = {name: value for name, value in given.items() if name in OF_NETWORK}
+        _refuse(of_network, "does not go with --experiment")
+        changes = {name: value for name, value in given.items() if name in OF_RECIPE}
+        runs = get_experiment(experiment).runs(recipe, seed_list(seeds), **changes)
+    several = experiment is not None or len(runs) > 1
+    if dry_run:
+        _say_what_would_be_done(runs, runs_dir)
+    elif not several:
+        _refuse({"jobs": jobs}, "goes with several runs")
         _run_one(
-            chosen, overwrite, device=device, runs_dir=runs_dir, data_dir=data_dir,
+            runs[0], overwrite, device=device, runs_dir=runs_dir, data_dir=data_dir,
             checkpoint_seconds=checkpoint_seconds, deadline=deadline,
         )  # fmt: skip
     else:
-        of_network = {name: value for name, value in given.items() if name in OF_NETWORK}
-        of_network["overwrite"] = overwrite or None
-        _refuse(of_network, "does not go with --experiment")
-        changes = {name: value for name, value in given.items() if name in OF_RECIPE}
-        from resnet_study.pipeline.queue import Place, default_jobs, train_missing
-
-        runs = get_experiment(experiment).runs(recipe, seed_list(seeds), **changes)
-        jobs = default_jobs(device) if jobs is None else jobs
-        place = Place(
-            runs_dir,
-            data_dir,
-            device=device,
-            jobs=jobs,
-            deadline=deadline,
+        _refuse({"overwrite": overwrite or None}, "goes with one run")
+        _run_several(
+            runs, jobs, runs_dir=runs_dir, data_dir=data_dir, device=device, deadline=deadline,
             checkpoint_seconds=checkpoint_seconds,
-        )
-        left = train_missing(runs, place, click.echo)
-        click.echo(f"{len(runs) - len(left)} of {len(runs)} runs are recorded in {runs_dir}")
-        if "failed" in left.values():
-            raise click.exceptions.Exit(1)
-        if left:
-            raise click.exceptions.Exit(UNFINISHED)
+        )  # fmt: skip
+
+
+def _grid(recipe: str, seeds: str | None, given: dict[str, object]) -> list[Run]:
+    """Runs of each family with each depth and each seed, seed by seed."""
+    if seeds is not None and "seed" in given:
+        raise InputError("--seed and --seeds exclude each other; accepted: one of them")
+    several = {name: given.pop(name, (None,)) for name in SEVERAL}
+    asked = seed_list(seeds) or (given.pop("seed", None),)
+    return [
+        make_run(recipe, **dict(zip(several, values, strict=True)), seed=seed, **given)
+        for seed in asked
+        for values in itertools.product(*several.values())
+    ]
+
+
+def _say_what_would_be_done(runs: Iterable[Run], runs_dir: Path) -> None:
+    states = {run: run.state(runs_dir) for run in runs}
+    for run, state in states.items():
+        click.echo(f"  {state:12}  {run.recipe.name}/{run.name}")
+    left = [state for state in states.values() if state != "recorded"]
+    click.echo(f"{len(left)} of {len(states)} runs would be trained")
+
+
+def _run_several(runs: Sequence[Run], jobs: int | None, *, device: str, **options) -> None:
+    """Train what is missing of ``runs``; ends with status 1 or ``UNFINISHED`` if some still are."""
+    from resnet_study.pipeline.queue import Place, default_jobs, train_missing
+
+    if processes() > 1:
+        raise InputError("several runs do not go with torchrun; accepted: one run at a time")
+    jobs = default_jobs(device) if jobs is None else jobs
+    place = Place(device=device, jobs=jobs, **options)
+    left = train_missing(runs, place, click.echo)
+    click.echo(f"{len(runs) - len(left)} of {len(runs)} runs are recorded in {place.runs_dir}")
+    if "failed" in left.values():
+        raise click.exceptions.Exit(1)
+    if left:
+        raise click.exceptions.Exit(UNFINISHED)
 
 
 def _require_folder(runs_dir: Path) -> None:

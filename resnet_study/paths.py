@@ -1,16 +1,27 @@
-"""Where things lie: in the checkout that the package is part of, or else in the current folder.
+"""Where things lie: in the workspace, a folder for records, data and own blocks.
 
-An installed package has no checkout around it; nothing is ever written beside its code.
+It is what the environment variable ``RESNET_STUDY_ROOT`` names; else the checkout that the package
+is part of; else the current folder, for an installed package has no checkout around it. Nothing is
+ever written beside its code.
 """
 
+import os
 from pathlib import Path
 
 from resnet_study.errors import InputError
 
 PACKAGE = Path(__file__).resolve().parent
 IN_CHECKOUT = (PACKAGE.parent / "pyproject.toml").is_file()
-ROOT = PACKAGE.parent if IN_CHECKOUT else Path.cwd()
-NOTEBOOKS = ROOT / "notebooks"
+WORKSPACE = os.environ.get("RESNET_STUDY_ROOT")
+ROOT = (
+    Path(WORKSPACE).expanduser().resolve()
+    if WORKSPACE
+    else PACKAGE.parent
+    if IN_CHECKOUT
+    else Path.cwd()
+)
+NOTEBOOKS = (PACKAGE.parent if IN_CHECKOUT else ROOT) / "notebooks"
+BLOCKS = ROOT / "blocks"  # somebody's own families, a file each
 RUNS = ROOT / "data" / "runs"  # committed records, one file a run
 PILOTS = ROOT / "data" / "pilots"  # committed records of what was tried before a registration
 MEASUREMENTS = ROOT / "data" / "measurements"  # committed tables of what is inside networks

@@ -1,6 +1,7 @@
 import importlib
 import inspect
 import re
+import shutil
 import sys
 from urllib.parse import unquote, urlsplit
 
@@ -9,7 +10,7 @@ import click
 import pytest
 from bs4 import BeautifulSoup
 from checks import figure_faults, machine_paths, number_faults, table_faults
-from conftest import build_book, copy_book
+from conftest import build_book, small_book
 
 from resnet_study import paths
 from resnet_study.reproduction import BOOK_OPTIONS
@@ -240,8 +241,10 @@ FAULTS = {
 
 
 def test_each_fault_in_the_text_is_told_and_stops_the_build(tmp_path):
-    folder = copy_book(tmp_path / "sources")
-    with (folder / "book" / "records.md").open("a") as page:
+    folder = small_book(tmp_path / "sources")
+    for name in ("fig2.ipynb", "fig2.py"):
+        shutil.copy(paths.NOTEBOOKS / name, folder / "notebooks")
+    with (folder / "book" / "first.md").open("a") as page:
         page.write("\n" + "\n\n".join(FAULTS) + "\n")
     status, said = build_book(folder)
     assert status != 0

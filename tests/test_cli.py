@@ -2,6 +2,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 import torch
@@ -66,7 +67,12 @@ def _assert_refused(result, *words):
         ("--device gpu", ["gpu", "auto, cpu"]),
         ("--device cuda:99", ["cuda:99", "auto, cpu"]),
         ("--epoch 3", ["--epoch"]),
-        ("--seeds 0-2", ["--seeds", "--experiment"]),
+        ("--seed 1 --seeds 0-2", ["--seed", "--seeds", "one of them"]),
+        ("--depth 18,19", ["19", "18, 34"]),
+        ("--family plain,plian", ["plian", "plain, residual"]),
+        ("--family plain,", ["''", "plain, residual"]),
+        ("--seeds 0-2 --overwrite", ["--overwrite", "one run"]),
+        ("--jobs 2", ["--jobs", "several runs"]),
         ("--time-budget soon", ["soon", "90s, 9m, 1h30m"]),
         ("--checkpoint-seconds -1", ["-1", "0 or more"]),
         ("--experiment fig99", ["fig99", *EXPERIMENTS]),
@@ -418,3 +424,45 @@ def test_a_folder_that_is_none_or_holds_nothing_is_refused(command, tmp_path, ar
     result = command(*(argument.replace("{}", str(tmp_path)) for argument in arguments))
     _assert_refused(result, told, "accepted")
     assert not files_below(tmp_path)
+
+
+def test_lists_of_families_depths_and_seeds_are_a_grid(command, tmp_path):
+    options = ["--depth", "8,14", "--seeds", "0,2", "--width", "1", "--epochs", "1", "--dry-run"]
+    status, said, _ = command("run", "--family", "plain,residual", *options, "--runs-dir", tmp_path)
+    *runs, last = said.splitlines()
+    assert status == 0
+    assert [line.split()[1].removeprefix("digits/") for line in runs] == [
+        f"{family}-{depth}-width-1-epochs-1-seed-{seed}"
+        for seed in (0, 2)
+        for family in ("plain", "residual")
+        for depth in (8, 14)
+    ]
+    assert last == "8 of 8 runs would be trained"
+    assert not files_below(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_grid_trains_what_is_missing(command, tmp_path):
+    options = ["--depth", "8", "--width", "1", "--epochs", "1", "--device", "cpu", "--runs-dir"]
+    command("run", *options, tmp_path, "--seed", 1)
+    status, said, _ = command("run", *options, tmp_path, "--seeds", "0-1")
+    assert status == 0
+    assert "training 1 of 2 runs" in said
+    assert said.endswith(f"2 of 2 runs are recorded in {tmp_path}\n")
+
+
+def test_a_dry_run_of_one_says_what_is_recorded(command, tiny_run, tiny_record):
+    folder = tiny_record.parent.parent
+    options = ["--depth", "8", "--width", "1", "--epochs", "1", "--dry-run", "--runs-dir"]
+    status, said, _ = command("run", *options, folder)
+    assert status == 0
+    assert said.splitlines() == [
+        f"  recorded      digits/{tiny_run.name}",
+        "0 of 1 runs would be trained",
+    ]
+
+
+def test_the_version_is_the_packages(command):
+    status, said, _ = command("--version")
+    assert status == 0
+    assert said.endswith(f"version {metadata.version('resnet-study')}\n")

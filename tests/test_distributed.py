@@ -228,8 +228,9 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
         own_gpu()
 
 
-def test_a_whole_experiment_is_refused_under_torchrun(command, monkeypatch):
+@pytest.mark.parametrize("several", ["--experiment fig2", "--seeds 0-1"])
+def test_several_runs_are_refused_under_torchrun(command, monkeypatch, several):
     torchrun(monkeypatch, 0, 2)
-    status, _, error = command("run", "--experiment", "fig2")
+    status, _, error = command("run", *several.split())
     assert status == 2
-    assert "--experiment does not go with torchrun" in error
+    assert "several runs do not go with torchrun" in error

@@ -6,7 +6,7 @@ from torch import nn
 from resnet_study.errors import InputError
 from resnet_study.models.blocks import make_shortcut
 from resnet_study.models.networks import build_model, count_multiply_adds, count_parameters
-from resnet_study.models.options import FAMILIES
+from resnet_study.models.options import BUILT_IN
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_residual_block_adds_its_input_and_a_plain_block_does_not():
     assert not results["plain"]["stage1"].any()
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", BUILT_IN)
 def test_blocks_end_in_a_relu(family):
     model = build_model(family, 8, classes=10, stem="small")
     _, stages = model(torch.randn(2, 3, 16, 16), return_stages=True)

@@ -105,7 +105,7 @@ FAULTS = {
     "provenance.data is": _at(origin, "data")("0" * 63),
     "provenance.resumed[0] lacks": _at(origin, "resumed")([{}]),
     "config is of no run": _at("config", "depth")(9),
-    "config.family is 'plian'": _at("config", "family")("plian"),
+    "config.family is 'pl ain'": _at("config", "family")("pl ain"),
     "config.seed is -1": _at("config", "seed")(-1),
     "config is of no run of today": _at("config", "recipe", "name")("bread"),
     "it is of a run that belongs at 'digits/residual-8-": _at("config", "seed")(7),

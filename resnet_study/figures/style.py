@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from resnet_study.models.families import load_family
 from resnet_study.questions.experiments import BIASES
 
 PANELS = {"training_error": "training", "validation_error": "validation"}
@@ -25,6 +26,11 @@ PHONE = (3.7, 2.7)  # inches of a panel on a phone
 MOST = 4  # panels that a reader scrolls past; a larger figure is scrolled sideways
 PHONE_LETTERS = 22  # of a label, of which two stand beside each other there
 TICKS = (0, 1, 3, 10, 30, 100)
+
+
+def family_colour(family: str) -> str:
+    """Of a family of the study, or of a file of its own."""
+    return FAMILY_COLOURS.get(family) or load_family(family).COLOUR
 
 
 def error_panels(

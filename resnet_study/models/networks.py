@@ -18,8 +18,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from resnet_study.errors import require_at_least, require_one_of
 from resnet_study.models.blocks import PlainBlock, ResidualBlock, convolution
+from resnet_study.models.families import load_family
 from resnet_study.models.highway import ScaledBlock, draw_gates, make_highway_block
 from resnet_study.models.options import (
+    FAMILIES,
     FOUR_STAGES,
     SHORTCUTS,
     STEMS,
@@ -42,7 +44,7 @@ def make_stem(kind: str, channels_in: int, width: int, normalised: bool = True) 
     )
 
 
-BLOCKS = {  # what makes a family's blocks
+BLOCKS = {  # what makes the blocks of a family that is no file of its own
     "plain": PlainBlock,
     "residual": ResidualBlock,
     "highway": make_highway_block,
@@ -126,13 +128,13 @@ def build_model(
         gates: of the Highway family; its defaults if not given.
         scales: of the scaled family; its defaults if not given.
         normalisation: one of ``NORMALISATIONS`` of ``blocks``; Highway and scaled nets have
-            "batch" alone, plain ones also "none".
+            "batch" alone, as have families of a file, plain ones also "none".
 
     Raises:
         InputError: for a family, depth, stem, shortcut, width or normalisation that does not
             exist.
     """
-    require_one_of("family", family, BLOCKS)
+    require_one_of("family", family, FAMILIES)
     require_one_of("stem", stem, STEMS)
     require_one_of("shortcut", shortcut, SHORTCUTS)
     require_normalisation(family, shortcut, normalisation)
@@ -142,7 +144,8 @@ def build_model(
     widths = stage_widths(width, len(lengths)) if isinstance(width, int) else width
     for channels_of_stage in widths:
         require_at_least("width", channels_of_stage, 1)
-    block = BLOCKS[family]
+    own = None if family in BLOCKS else load_family(family)
+    block = own.Block if own else BLOCKS[family]
     if family == "highway":
         block = partial(block, gates=gates or Gates())
     elif family == "scaled":
@@ -160,6 +163,8 @@ def build_model(
         normalised=has_batch_normalisation(normalisation),
     )
     draw_gates(model)
+    if own and hasattr(own, "finish"):
+        own.finish(model)
     return model
 
 

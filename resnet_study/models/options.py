@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from resnet_study.errors import InputError, require_one_of
+from resnet_study.models.families import find_families
 from resnet_study.settings import check, setting
 
-FAMILIES = ("plain", "residual", "highway", "scaled")
+BUILT_IN = ("plain", "residual", "highway", "scaled")
+FAMILIES = (*BUILT_IN, *find_families())
 STEMS = ("imagenet", "small")
 MEASURES = ("parameters", "multiply_adds")  # in which a Highway net can match a residual one
 SHORTCUTS = ("A", "B", "C")

@@ -19,7 +19,7 @@ def environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
     folders = [folder for folder in kept.get("PYTHONPATH", "").split(os.pathsep) if folder]
     if paths.NOTEBOOKS.is_dir():  # a checkout, which may not be installed
-        folders.append(str(paths.ROOT))
+        folders.append(str(paths.PACKAGE.parent))
     return kept | {
         "PYTHONPATH": os.pathsep.join(folders),
         # Else the current folder comes first, and a file in it may have the name of a library.

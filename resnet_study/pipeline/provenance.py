@@ -21,6 +21,7 @@ PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "pillow")
 COMMIT = "RESNET_STUDY_COMMIT"  # environment variable: the commit of a copy that has no git
 TRAINING_CODE = (
     "models/*.py",
+    "models/families/*.py",
     "data/*.py",
     "training/*.py",
     "diagnostics/*.py",
@@ -80,9 +81,13 @@ def commit() -> str | None:
 
 
 def code_fingerprint() -> str:
-    """SHA-256 of the source of the modules that decide a curve, whatever its line ends."""
+    """SHA-256 of the source of the modules that decide a curve, whatever its line ends.
+
+    Somebody's own blocks are among them.
+    """
     digest = hashlib.sha256()
-    for source in sorted(path for each in TRAINING_CODE for path in paths.PACKAGE.glob(each)):
+    ours = sorted(path for each in TRAINING_CODE for path in paths.PACKAGE.glob(each))
+    for source in [*ours, *sorted(paths.BLOCKS.glob("*.py"))]:
         digest.update(source.read_bytes().replace(b"\r\n", b"\n"))
     return digest.hexdigest()
 

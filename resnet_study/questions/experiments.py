@@ -439,6 +439,19 @@ EXPERIMENTS = {
             grids={"digits": Grid(digits_again_arms(), seeds=FRESH)},
         ),
         Experiment(
+            name="preactivation",
+            question="Do blocks that normalise first train as well? The example of an own block.",
+            grids={
+                "digits": Grid(
+                    tuple(
+                        Arm(family, depth)
+                        for family in ("residual", "preactivation")
+                        for depth in (18, 34)
+                    )
+                )
+            },
+        ),
+        Experiment(
             name="objections",
             question="Is it only the shortcut, or rate, length, width, normalisation, start? (C3)",
             grids={"digits": Grid(objection_arms(), seeds=(0, 1, 2))},

@@ -146,8 +146,8 @@ LINES = {
             lambda found: _points(_effect(found, "C7", PICTURES).mean),
         ),
         Sentence(
-            "With the block of 2025 it ends below it, with each of three seeds, and on digits it is "
-            "as good.",
+            "With the block of 2025 it ends below it, with each of three seeds, and on digits it "
+            "is as good.",
             lambda found: (
                 (block := _effect(found, "C7", PICTURES, 4)).most < 0
                 and block.n == 3
@@ -177,8 +177,8 @@ LINES = {
         ),
         Sentence(
             "In ours on digits there is no deficit to explain. On fifty classes there is one. "
-            "Whether it changes with a tenth of the pictures we cannot tell; that it grows by a point "
-            "or more is outside the interval.",
+            "Whether it changes with a tenth of the pictures we cannot tell; that it grows by a "
+            "point or more is outside the interval.",
             lambda found: (
                 found["C9"].at(DIGITS).answer is Answer.NO_PREMISE
                 and found["C9"].at(PICTURES).answer is Answer.UNDECIDED

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from resnet_study.models.families import load_family
 from resnet_study.questions.effects import Effect
 from resnet_study.statistics import Estimate
 
@@ -73,9 +74,14 @@ def scientific(value: float) -> str:
     return f"{mantissa} × 10{str(int(power)).translate(SUPERSCRIPTS)}"
 
 
+def label(family: str) -> str:
+    """``ResNet``: what tables and figures call a family, also one of a file of its own."""
+    return NETWORKS[family] if family in NETWORKS else load_family(family).LABEL
+
+
 def network(family: str, depth: int) -> str:
     """``ResNet-34``: the name of a network in tables and figures."""
-    return f"{NETWORKS[family]}-{depth}"
+    return f"{label(family)}-{depth}"
 
 
 def kind(network: str, normalisation: str) -> str:
