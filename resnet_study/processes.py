@@ -3,6 +3,8 @@
 import os
 import re
 import sys
+import threading
+from multiprocessing import connection, parent_process
 from typing import TYPE_CHECKING
 
 from resnet_study.errors import InputError
@@ -100,3 +102,15 @@ def speaks() -> bool:
 def share(items: "torch.Tensor") -> "torch.Tensor":
     """This process's part of ``items`` (N, …): each item belongs to one process."""
     return items.tensor_split(processes())[rank()]
+
+
+def end_with_parent() -> None:
+    """See that this process does not outlive the one that started it, even if that is killed."""
+    if parent := parent_process():
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    """End this process when the one behind ``sentinel`` has ended."""
+    connection.wait([sentinel])
+    os._exit(1)

@@ -1,13 +1,18 @@
 """Measurements: written whole, sealed, read back, and refused when they are not what they say."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import files_below
 
 from resnet_study import paths
 from resnet_study.errors import InputError
@@ -113,3 +118,30 @@ def test_what_is_recorded_is_left_and_no_jobs_at_all_are_refused():
 def test_settings_are_what_json_has(name):
     settings = MEASUREMENTS[name].settings
     assert json.loads(json.dumps(settings)) == settings
+
+
+def processes_of(session):
+    """Ids of the running processes of a session."""
+    return subprocess.run(["pgrep", "-s", str(session)], capture_output=True, text=True).stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_measurement_that_is_ended_leaves_no_process_and_nothing_half_written(tmp_path, number):
+    measuring = subprocess.Popen(
+        [sys.executable, "-m", "resnet_study", "measure", "anatomy-plain-18-seed-0"],
+        env=os.environ | {"RESNET_STUDY_ROOT": str(tmp_path)},
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while processes_of(measuring.pid).count("\n") < 3:  # itself, the pool's and its tracker
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    measuring.send_signal(number)
+    measuring.wait()
+    while processes_of(measuring.pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    for path in files_below(tmp_path):  # what was under way may have come to its end
+        read_record(path, "measurement")

@@ -11,11 +11,9 @@ import os
 import re
 import signal
 import stat
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import connection, parent_process
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +21,7 @@ from PIL import Image, features
 from PIL.TiffImagePlugin import TiffImageFile
 
 from resnet_study.errors import InputError
+from resnet_study.processes import end_with_parent
 
 # What torchvision's ImageFolder takes for a picture, whatever the case of its letters.
 ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
@@ -239,11 +238,4 @@ def as_reader(*worker: int) -> None:
             signal.signal(getattr(signal, name), signal.SIG_DFL)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
-    if parent := parent_process():
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    """End this process when the one behind ``sentinel`` has ended."""
-    connection.wait([sentinel])
-    os._exit(1)
+    end_with_parent()

@@ -19,6 +19,7 @@ from resnet_study import paths
 from resnet_study.errors import require_at_least, require_one_of
 from resnet_study.files import require_writable
 from resnet_study.pipeline.records import RecordError, read_record, write_record
+from resnet_study.processes import end_with_parent
 
 DIGITS = 6  # significant ones that a file keeps
 
@@ -222,7 +223,8 @@ def record_missing(names: Iterable[str], jobs: int, overwrite: bool = False) -> 
     missing = [m.name for m in chosen if overwrite or m.state() != "recorded"]
     # Forked processes would share torch's threads.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(missing) or 1), mp_context=context) as pool:
+    count = min(jobs, len(missing) or 1)
+    with ProcessPoolExecutor(count, context, initializer=end_with_parent) as pool:
         done = [pool.submit(_record, name) for name in missing]
         yield from (future.result() for future in as_completed(done))
 
