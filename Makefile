@@ -6,7 +6,7 @@ KILLS ?= 50
 PORT ?= 8000
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-NOTEBOOKS := train summary story_gradients story_shortcut story_depth story_highway story_open claims block fig2 pictures reproduction speed highway containment data_size gates multiplication gradients shortcut depth objections
+NOTEBOOKS := train add_block summary story_gradients story_shortcut story_depth story_highway story_open claims block fig2 pictures reproduction speed highway containment data_size gates multiplication gradients shortcut depth objections
 # Hooks find their tools in the environment. One that mends a file fails; run again, it passes.
 HOOKS := PATH="$$(cd $(BIN) && pwd):$$PATH" pre-commit run
 

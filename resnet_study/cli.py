@@ -263,11 +263,11 @@ def _run_one(chosen: Run, overwrite: bool, *, runs_dir: Path, data_dir: Path, **
 @click.option("--jobs", type=int, help="Runs at a time. [one a core]")
 def reproduce(seeds, jobs):
     """Train Fig. 2 and Highway nets on digits afresh, render the book from them, and report."""
+    paths.require_checkout("reproduce")
     from resnet_study.pipeline.queue import default_jobs
     from resnet_study.questions.effects import FEWEST_SEEDS
     from resnet_study.reproduction import reproduce  # needs papermill; training does not
 
-    paths.require_checkout("reproduce")
     if len(parse_seeds(seeds)) < FEWEST_SEEDS:
         raise InputError(
             f"seeds {seeds!r} are too few to compare; accepted: {FEWEST_SEEDS} or more of them"

@@ -4,6 +4,7 @@ A field is spelt once, where the dataclass declares it. The check of its values,
 command line, its place in a record and its row in the book's table are made from that.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cache
@@ -23,6 +24,7 @@ class Meaning:
     at_least: float | None = None
     above: float | None = None
     up_to: float | None = None
+    pattern: str | None = None  # of texts that are accepted besides ``one_of``
 
     @property
     def range(self) -> str:
@@ -35,7 +37,8 @@ class Meaning:
 
     def require(self, name: str, value: Any) -> None:
         """Raise :class:`InputError` unless a value of the right type is accepted."""
-        if self.one_of is not None:
+        fits = self.pattern is not None and re.fullmatch(self.pattern, str(value))
+        if self.one_of is not None and not fits:
             require_one_of(name, value, self.one_of)
         least, above, most = self.at_least, self.above, self.up_to
         if (
@@ -54,10 +57,11 @@ def setting(
     at_least: float | None = None,
     above: float | None = None,
     up_to: float | None = None,
+    pattern: str | None = None,
 ) -> Any:
     """A field of a dataclass with its :class:`Meaning`; without a default it must be given."""
     choices = None if one_of is None else tuple(one_of)
-    meaning = Meaning(help, choices, at_least, above, up_to)
+    meaning = Meaning(help, choices, at_least, above, up_to, pattern)
     return field(default=default, metadata={"meaning": meaning})
 
 

@@ -8,9 +8,11 @@ know nothing of models.
 import hashlib
 import math
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from sklearn.datasets import load_digits
@@ -26,8 +28,17 @@ from resnet_study.data.augmentation import (
     colour_moments,
     ten_crops,
 )
-from resnet_study.data.imagenet import ImageNet, evenly_spread, load_imagenet
-from resnet_study.data.options import DATA_SETS, Augmentation
+from resnet_study.data.folders import place_of
+from resnet_study.data.imagenet import (
+    ImageFiles,
+    ImageNet,
+    as_imagenet,
+    evenly_spread,
+    image_files,
+    load_imagenet,
+    read_alike,
+)
+from resnet_study.data.options import DATA_SETS, OWN_DATA, Augmentation
 from resnet_study.data.tiny_imagenet import folder_above, load_tiny_imagenet
 from resnet_study.errors import InputError, reason, require_one_of
 from resnet_study.processes import share
@@ -192,7 +203,10 @@ def make_dataset(train: Images, validation: Images, epoch_images: int | None = N
     )
 
 
-def hold_out(images: Images, count: int) -> tuple[Images, Images]:
+Some = TypeVar("Some", Images, ImageFiles)
+
+
+def hold_out(images: Some, count: int) -> tuple[Some, Some]:
     """Split off ``count`` images, in each class's share; the same images every time.
 
     Raises:
@@ -299,6 +313,30 @@ RESIDENT: dict[str, Callable[[Path], tuple[Images, Images | None]]] = {
 }
 
 
+def _own(name: str, held_out: int, fraction: float, subset: int) -> Dataset | ImageNet:
+    """Somebody's own pictures: whole on the device if they are of one size and fit, else as files.
+
+    Raises:
+        InputError: as :func:`load_data`.
+    """
+    folder = place_of(name)
+    train, validation = image_files(folder)
+    if validation is None:
+        if not held_out:
+            raise InputError(f"{folder} has no val; accepted: a held_out of 1 or more")
+        train, validation = hold_out(train, held_out)
+    elif held_out:
+        raise InputError(f"held_out {held_out}, but {folder} has val; accepted: 0")
+    parts = read_alike(train), read_alike(validation)
+    if parts[0] is None or parts[1] is None or parts[0].shape[1:] != parts[1].shape[1:]:
+        if fraction != 1:
+            raise InputError(f"fraction {fraction} of pictures that are read as files; accepted: 1")
+        return as_imagenet(train, validation)
+    images = Images(parts[0], train.labels)
+    kept = take_fraction(images, fraction, subset)
+    return make_dataset(kept, Images(parts[1], validation.labels), len(images))
+
+
 def load_data(
     name: str,
     held_out: int,
@@ -309,7 +347,7 @@ def load_data(
     """Load a data set of ``DATA_SETS`` onto the CPU.
 
     Args:
-        name: one of ``DATA_SETS``.
+        name: one of ``DATA_SETS``, or what :func:`~resnet_study.data.folders.name_folder` returned.
         held_out: training images that serve as validation set (a fixed, class-balanced
             choice); 0 to validate on the set's own test images.
         data_dir: folder for data sets that do not come with a package, or a data set's own folder
@@ -324,6 +362,8 @@ def load_data(
             too small to hold every class, too few images to hold out so many, a set without test
             images of which none are held out, or ``held_out`` or ``fraction`` on ``imagenet``.
     """
+    if re.fullmatch(OWN_DATA, name):
+        return _own(name, held_out, fraction, subset)
     require_one_of("data set", name, DATA_SETS)
     data_dir = Path(os.path.expanduser(data_dir))
     if name == "imagenet":

@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from resnet_study.data.augmentation import centre_crop, shift_colour, ten_crops
+from resnet_study.data.folders import is_split, list_pictures
 from resnet_study.data.options import Augmentation
 from resnet_study.data.pictures import (
     as_reader,
@@ -40,6 +41,7 @@ View = Callable[..., tuple[Tensor, ...]]
 
 LAYOUT = "accepted: train/<class>/*.JPEG and val/<class>/*.JPEG"
 
+FITS = 2**31  # bytes of own pictures that may lie whole on the device
 SAMPLE = 2500  # training images whose clean error is followed along a curve
 
 # Constants of ImageNet's training pixels in 0 to 1, red, green, blue, as widely used.
@@ -70,6 +72,10 @@ class ImageFiles:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def take(self, indices: Tensor) -> "ImageFiles":
+        """Those at ``indices`` int64 (n), in that order."""
+        return replace(self, names=self.names[indices.numpy()], labels=self.labels[indices])
 
     def path(self, index: int) -> Path:
         """Where the file of image ``index`` lies."""
@@ -180,8 +186,7 @@ class ImageNet:
     @property
     def sample(self) -> ImageFiles:
         """Training images that stand for all of them along a curve, see :func:`evenly_spread`."""
-        chosen = evenly_spread(len(self.train))
-        return replace(self.train, names=self.train.names[chosen], labels=self.train.labels[chosen])
+        return self.train.take(evenly_spread(len(self.train)))
 
     @property
     def device(self) -> torch.device:
@@ -337,11 +342,63 @@ def load_imagenet(data_dir: Path) -> ImageNet:
             f"class {name} of {data_dir / there} is missing in {data_dir / missing}; "
             "accepted: the same classes in both"
         )
+    return as_imagenet(
+        _image_files(data_dir, "train", classes), _image_files(data_dir, "val", classes)
+    )
+
+
+def as_imagenet(train: ImageFiles, validation: ImageFiles) -> ImageNet:
+    """Files as a data set, on the CPU, with the constants of ImageNet's pixels."""
     shape = (1, 3, 1, 1)
     return ImageNet(
-        _image_files(data_dir, "train", classes),
-        _image_files(data_dir, "val", classes),
+        train,
+        validation,
         255 * torch.tensor(MEAN).view(shape),
         255 * torch.tensor(DEVIATION).view(shape),
         torch.tensor(EIGENVECTORS) * torch.tensor(EIGENVALUES),
     )
+
+
+def image_files(folder: Path) -> tuple[ImageFiles, ImageFiles | None]:
+    """Somebody's own pictures: what trains, and what validates, None where that does not lie apart.
+
+    Classes are numbered in the order of their names.
+
+    Raises:
+        InputError: as :func:`~resnet_study.data.folders.list_pictures`.
+    """
+    found: dict[str, ImageFiles] = {}
+    listed = list_pictures(folder)
+    labels = {name: label for label, name in enumerate(dict.fromkeys(map(_class_of, listed)))}
+    for part in ("train/", "val/") if is_split(folder) else ("",):
+        pairs = [
+            (os.fsencode(f"{place}/{name}"), labels[_class_of(place)])
+            for place, names in listed.items()
+            if place.startswith(part)
+            for name in names
+        ]
+        names, numbers = zip(*pairs, strict=True)
+        found[part] = ImageFiles(folder, np.array(names), torch.tensor(numbers))
+    return next(iter(found.values())), found.get("val/")
+
+
+def _class_of(place: str) -> str:
+    return place.rpartition("/")[2]
+
+
+def read_alike(files: ImageFiles) -> Tensor | None:
+    """All pictures, uint8 (N, 3, H, W), if they have one size and less than ``FITS`` bytes.
+
+    Raises:
+        InputError: names a picture that cannot be read.
+    """
+    first = files.read(0)
+    if len(files) * first.numel() > FITS:
+        return None
+    images = torch.empty((len(files), *first.shape), dtype=torch.uint8)
+    for index in range(len(files)):
+        image = files.read(index)
+        if image.shape != first.shape:
+            return None
+        images[index] = image
+    return images

@@ -16,6 +16,7 @@ DATA_SETS = (
     "tiny-imagenet-32",
     "imagenet",
 )
+OWN_DATA = "folder-[a-z0-9_]{1,30}-[0-9a-f]{8}"  # what ``data.folders`` calls somebody's pictures
 
 
 @dataclass(frozen=True)

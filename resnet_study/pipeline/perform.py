@@ -35,7 +35,7 @@ from resnet_study.training.loop import (
     set_precision,
     train,
 )
-from resnet_study.training.recipes import Recipe
+from resnet_study.training.recipes import RECIPES, Recipe
 
 
 def perform(
@@ -139,12 +139,18 @@ def is_recorded(run: Run, runs_dir: Path | str, data_dir: Path | str) -> bool:
     Which images ImageNet is, only its folder tells: other data sets have their names and sums.
 
     Raises:
-        InputError: if the images in ``data_dir`` are others than those of the record.
+        InputError: if the images in ``data_dir`` are others than those of the record, or if the
+            record is of another recipe of somebody's own that has the same name.
         RecordError: if the record is damaged.
     """
-    if run.state(runs_dir) != "recorded":
+    recipe, path, state = run.recipe, run.record_path(runs_dir), run.state(runs_dir)
+    if state == "stale" and recipe.name not in RECIPES:
+        raise InputError(
+            f"{path} is recorded with other settings of a recipe called {recipe.name}; accepted: "
+            "another name in the recipe's file, or --overwrite"
+        )
+    if state != "recorded":
         return False
-    recipe, path = run.recipe, run.record_path(runs_dir)
     if recipe.data != "imagenet" or not (Path(data_dir) / "train").is_dir():
         return True
     trained_on = read_record(path, "run")["provenance"]["data"]
@@ -162,7 +168,13 @@ def _subset(run: Run) -> int:
 
 
 def _load(recipe: Recipe, subset: int, data_dir: Path | str) -> Dataset | ImageNet:
-    return load_data(recipe.data, recipe.held_out, data_dir, recipe.fraction, subset)
+    data = load_data(recipe.data, recipe.held_out, data_dir, recipe.fraction, subset)
+    if isinstance(data, ImageNet) and recipe.augmentation.crop is None:
+        raise InputError(
+            "pictures of several sizes, or too many to hold, are read as files and cut; accepted: "
+            "with scales and crop, such as --scales 256,480 --crop 224"
+        )
+    return data
 
 
 @cache  # of many runs of an experiment, which looks at them all

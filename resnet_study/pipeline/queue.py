@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from joblib import cpu_count
 
 from resnet_study import paths
+from resnet_study.data import folders
 from resnet_study.errors import InputError, require_at_least
 from resnet_study.files import require_writable
 from resnet_study.pipeline.environment import environment
@@ -28,6 +29,7 @@ from resnet_study.pipeline.mps import shared_gpu
 from resnet_study.pipeline.perform import is_recorded
 from resnet_study.pipeline.records import read_record
 from resnet_study.pipeline.run import Run
+from resnet_study.training import recipes
 from resnet_study.training.loop import choose_device
 
 Say = Callable[[str], None]
@@ -143,11 +145,12 @@ def _train(run: Run, place: Place, executions: Executions) -> str:
     if run.state(place.runs_dir) == "recorded" or place.too_late:
         return run.state(place.runs_dir)
     parameters = {
-        "recipe": run.recipe.name,
+        "recipe": recipes.source_of(run.recipe),
         "family": run.family,
         "depth": run.depth,
         "seed": run.seed,
         **run.changes,
+        "data": folders.source_of(run.recipe.data),
         "device": place.device,
         "runs_dir": Path(place.runs_dir).resolve(),
         "data_dir": Path(place.data_dir).resolve(),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from resnet_study import paths
 from resnet_study.data.options import Augmentation
-from resnet_study.errors import InputError, require_one_of
+from resnet_study.errors import InputError
 from resnet_study.models.options import (
     FAMILIES,
     MEASURES,
@@ -20,7 +20,7 @@ from resnet_study.models.options import (
 )
 from resnet_study.pipeline.records import read_record
 from resnet_study.settings import check, setting, settings
-from resnet_study.training.recipes import RECIPES, Recipe, changes_of, get_recipe
+from resnet_study.training.recipes import Recipe, changes_of, get_recipe
 
 STARTS = ("drawn", "contained")
 
@@ -157,7 +157,6 @@ def run_from_config(config: dict) -> Run | None:
     """
     try:
         recipe = dict(config["recipe"])
-        require_one_of("recipe", recipe["name"], RECIPES)
         augmentation = Augmentation(**_with_tuples(recipe.pop("augmentation")))
         parts = {"recipe": Recipe(**_with_tuples(recipe), augmentation=augmentation)}
         for name, kind in NESTED.items():

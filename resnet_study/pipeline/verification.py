@@ -5,6 +5,7 @@ a run of ours can have left such a record, and whether it lies where that run be
 """
 
 import base64
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from resnet_study.pipeline import schemas
 from resnet_study.pipeline.benchmarks import result_path
 from resnet_study.pipeline.records import RecordError, find_sealed, read_record
 from resnet_study.pipeline.run import Run, run_from_config
+from resnet_study.training.recipes import RECIPES
 
 
 def everything(runs_dir: Path | str) -> list[Path]:
@@ -88,7 +90,12 @@ def run_faults(record: dict, name: str) -> Iterator[str]:
         yield "config is of no run of today"
         return
     belongs = run.record_path("").as_posix()
-    if name != belongs:
+    if run.recipe.name not in RECIPES:  # of a file, which alone tells what departs from it
+        first, last = f"{run.recipe.name}/{run.family}-{run.depth}", f"-seed-{run.seed}.json"
+        in_place = re.fullmatch(rf"{re.escape(first)}(-[\w.-]+)?{re.escape(last)}", name)
+    else:
+        in_place = name == belongs
+    if not in_place:
         yield f"it is of a run that belongs at {schemas.short(belongs)}, not {schemas.short(name)}"
     yield from _curve_faults(run, record)
     yield from _end_faults(run, record)

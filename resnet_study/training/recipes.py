@@ -1,15 +1,21 @@
 """Training recipes: how a network is trained, whatever its family and depth.
 
-A recipe is one small function; to add one, write it and list it in ``RECIPES``.
+A recipe is one small function; to add one, write it and list it in ``RECIPES``. Or it is a file of
+somebody's own, see :func:`read_recipe`.
 """
 
-from dataclasses import dataclass, replace
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, replace
+from pathlib import Path
 
-from resnet_study.data.options import DATA_SETS, Augmentation
-from resnet_study.errors import InputError, require_one_of
+from resnet_study.data.options import DATA_SETS, OWN_DATA, Augmentation
+from resnet_study.errors import InputError, reason, require_one_of
 from resnet_study.models.options import STEMS
 from resnet_study.settings import check, setting, settings
 
+NAME = "[a-z0-9][a-z0-9-]{0,39}"  # of a recipe, which is a folder of records, too
 PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
 
 
@@ -23,7 +29,7 @@ class Recipe:
 
     name: str
     augmentation: Augmentation
-    data: str = setting("data set", one_of=DATA_SETS)
+    data: str = setting("data set, or folder:PATH of pictures", one_of=DATA_SETS, pattern=OWN_DATA)
     held_out: int = setting(
         "training images that validate; 0: the data set's own test images", at_least=0
     )
@@ -59,6 +65,10 @@ class Recipe:
     )
 
     def __post_init__(self):
+        if not re.fullmatch(NAME, self.name):
+            raise InputError(
+                f"a recipe cannot be called {self.name!r}; accepted: small letters, digits and -"
+            )
         check(self)
         if self.patience and self.warmup:
             raise InputError("patience and warmup exclude each other; accepted: one of them")
@@ -245,26 +255,100 @@ RECIPES = {
 }
 
 
-def get_recipe(name: str, **changes: object) -> Recipe:
-    """The recipe called ``name``, with settings changed; a change of None is no change.
+_OWN: dict[str, tuple[Recipe, Path]] = {}  # recipes of files that were read, by their names
 
-    Settings of its augmentation are changed by their own names.
+
+def get_recipe(name: str, **changes: object) -> Recipe:
+    """The recipe called ``name``, or in the file ``name``.toml, with settings changed.
+
+    A change of None is no change. Settings of its augmentation are changed by their own names;
+    data may be ``folder:PATH``.
 
     Raises:
         InputError: for an unknown name or an impossible value.
     """
+    if name.endswith(".toml"):
+        return change(read_recipe(Path(name)), changes)
     require_one_of("recipe", name, RECIPES)
+    return change(RECIPES[name](), changes)
+
+
+def change(recipe: Recipe, changes: Mapping[str, object]) -> Recipe:
+    """The recipe with settings changed as in :func:`get_recipe`."""
     given = {name: value for name, value in changes.items() if value is not None}
     images = {
         each.name: given.pop(each.name) for each in settings(Augmentation) if each.name in given
     }
-    recipe = RECIPES[name]()
+    if str(given.get("data")).startswith("folder:"):
+        from resnet_study.data.folders import name_folder  # which reads pictures
+
+        given["data"] = name_folder(str(given["data"]))
     return replace(recipe, augmentation=replace(recipe.augmentation, **images), **given)
 
 
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in a TOML file: settings by their names, one a line.
+
+    ``base`` is the recipe that has what is not set there, and ``name`` what its records are filed
+    under, the file's own name if it is not set.
+
+    Raises:
+        InputError: for a file that cannot be read, a name that is taken, a setting that does not
+            exist or is missing, or an impossible value.
+    """
+    try:
+        given = tomllib.loads(path.expanduser().read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"recipe {path} cannot be read: {reason(error)}") from error
+    name = str(given.pop("name", path.stem))
+    if name in RECIPES or not re.fullmatch(NAME, name):
+        raise InputError(
+            f"recipe {path} cannot be called {name!r}; accepted: a name of its own, of small "
+            "letters, digits and -"
+        )
+    base = given.pop("base", None)
+    known = {each.name: each for kind in (Recipe, Augmentation) for each in settings(kind)}
+    for key in given:
+        require_one_of(f"setting of recipe {path}", key, ("name", "base", *known))
+    read = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+    try:
+        if base is not None:
+            require_one_of("base", base, RECIPES)
+            recipe = change(replace(RECIPES[base](), name=name), read)
+        else:
+            recipe = _from_nothing(name, read)
+    except InputError as error:
+        raise InputError(f"recipe {path}: {error}") from error
+    _OWN[name] = recipe, path.expanduser().resolve()
+    return recipe
+
+
+def _from_nothing(name: str, read: Mapping[str, object]) -> Recipe:
+    """A recipe that has no base; it must have every setting that has no default."""
+    needed = [each.name for each in settings(Recipe) if each.default is MISSING]
+    missing = [each for each in needed if each not in read]
+    if missing:
+        raise InputError(f"{', '.join(missing)} is missing; accepted: all of them, or a base")
+    # Any recipe serves to begin with: every setting without a default is changed.
+    usual = {each.name: each.default for each in settings(Recipe) if each.default is not MISSING}
+    blank = replace(digits(), name=name, augmentation=Augmentation(), **usual)
+    return change(blank, read)
+
+
+def source_of(recipe: Recipe) -> str:
+    """What to tell another process of a recipe: its name, or its file."""
+    return str(_OWN[recipe.name][1]) if recipe.name in _OWN else recipe.name
+
+
 def changes_of(recipe: Recipe) -> dict[str, object]:
-    """The settings in which ``recipe`` departs from the recipe of its name."""
-    usual = RECIPES[recipe.name]()
+    """The settings in which ``recipe`` departs from the recipe of its name.
+
+    None, if that is of a file that was not read.
+    """
+    if recipe.name in RECIPES:
+        usual = RECIPES[recipe.name]()
+    else:
+        usual, _ = _OWN.get(recipe.name, (recipe, None))
     pairs = ((recipe, usual), (recipe.augmentation, usual.augmentation))
     return {
         each.name: getattr(own, each.name)

@@ -17,7 +17,7 @@ import re
 import sys
 from functools import cache
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 from resnet_study import paths
 from resnet_study.errors import InputError, one_line
@@ -46,7 +46,7 @@ def find_families() -> dict[str, Path]:
 
 
 @cache
-def load_family(name: str) -> ModuleType:
+def load_family(name: str) -> Any:
     """The module of a family that :func:`find_families` knows.
 
     Raises:

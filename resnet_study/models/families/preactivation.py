@@ -29,7 +29,8 @@ class Block(nn.Module):
         normalisation: str = "batch",
     ):
         super().__init__()
-        self.activation = _activation(channels_in)
+        self.channels = channels_out
+        self.activation: nn.Module = _activation(channels_in)
         self.branch = nn.Sequential(
             convolution(channels_in, channels_out, 3, stride),
             _activation(channels_out),
@@ -38,7 +39,7 @@ class Block(nn.Module):
         made = make_shortcut(channels_in, channels_out, stride, shortcut)
         self.projects = isinstance(made, nn.Sequential)
         self.shortcut = made[0] if isinstance(made, nn.Sequential) else made  # without its BN
-        self.last = nn.Identity()
+        self.last: nn.Module = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         active = self.activation(x)
@@ -48,8 +49,9 @@ class Block(nn.Module):
 def finish(network: nn.Module) -> None:
     """The stem activates once for the first block, and the sum of the last block is activated."""
     first, *_, last = named_blocks(network).values()
+    assert isinstance(first, Block) and isinstance(last, Block)
     first.activation = nn.Identity()
-    last.last = _activation(network.get_submodule("classifier").in_features)
+    last.last = _activation(last.channels)
 
 
 def _activation(channels: int) -> nn.Sequential:
