@@ -66,7 +66,7 @@ runs, curves = load_runs(records), load_curves(records)
 #
 # Both with the recipe of the digits, and with the same seeds.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-block", "caption": "Residual nets of the usual blocks and of pre-activation blocks on digits. Thin lines: training error, running over each epoch's augmented batches; bold lines: validation error. Means over five seeds, bands from the lowest seed to the highest."}, "image": {"alt": "Two panels of error against iteration, 18 layers left and 34 right. In both, the lines of the two kinds of block fall together and end near zero."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-block", "caption": "Nets of residual blocks and of the other kind of block on digits. Thin lines: training error, running over each epoch's augmented batches; bold lines: validation error. Means over five seeds, bands from the lowest seed to the highest."}, "image": {"alt": "Two panels of error against iteration, 18 layers left and 34 right. In both, the lines of the two kinds of block fall together and end near zero."}}
 sources.figure(families.curves(curves), style.long_curves(curves), records)
 
 # %% tags=["hide-input"]
@@ -83,8 +83,8 @@ for depth in (18, 34):
 sources.numbers(records)
 
 # %% [markdown]
-# **The answer.** It trains as the residual block does. In validation error pre-activation less usual is {glue:text}`gap_18` points at 18 layers and
-# {glue:text}`gap_34` at 34. The paper sees its gain in far deeper nets; this is an example, and not a test of that.
+# **The answer.** Validation error of the other block less that of the residual one: {glue:text}`gap_18` points at 18 layers, {glue:text}`gap_34`
+# at 34. The paper sees the gain of pre-activation in far deeper nets; this is an example, and not a test of that.
 #
 # Your own, beside the residual block, with the same figure, table and numbers:
 #

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 TRAIN = paths.NOTEBOOKS / "train.ipynb"
 TINY = {"family": "plain", "depth": 18, "epochs": 1, "width": 1, "device": "cpu"}
 COMMITTED = (
+    "add_block",
     "claims",
     "summary",
     "block",

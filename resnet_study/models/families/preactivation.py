@@ -5,6 +5,7 @@ to the end. Reference: K. He, X. Zhang, S. Ren, J. Sun, "Identity mappings in de
 networks", arXiv 1603.05027, Fig. 4(e) and the appendix.
 """
 
+import torch
 from torch import Tensor, nn
 
 from resnet_study.models.blocks import convolution, make_shortcut, named_blocks
@@ -30,7 +31,7 @@ class Block(nn.Module):
     ):
         super().__init__()
         self.channels = channels_out
-        self.activation: nn.Module = _activation(channels_in)
+        self.activation: torch.nn.Module = _activation(channels_in)
         self.branch = nn.Sequential(
             convolution(channels_in, channels_out, 3, stride),
             _activation(channels_out),
@@ -39,7 +40,7 @@ class Block(nn.Module):
         made = make_shortcut(channels_in, channels_out, stride, shortcut)
         self.projects = isinstance(made, nn.Sequential)
         self.shortcut = made[0] if isinstance(made, nn.Sequential) else made  # without its BN
-        self.last: nn.Module = nn.Identity()
+        self.last: torch.nn.Module = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         active = self.activation(x)
