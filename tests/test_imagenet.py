@@ -2,6 +2,8 @@
 
 import multiprocessing
 import shutil
+import threading
+import time
 from dataclasses import replace
 from itertools import zip_longest
 
@@ -13,7 +15,7 @@ from PIL import Image
 from test_distributed import torchrun
 
 from resnet_study.data.datasets import load_data
-from resnet_study.data.imagenet import EIGENVALUES, EIGENVECTORS, load_imagenet
+from resnet_study.data.imagenet import EIGENVALUES, EIGENVECTORS, ImageFiles, load_imagenet
 from resnet_study.data.options import Augmentation
 from resnet_study.errors import InputError
 from resnet_study.pipeline.perform import perform
@@ -462,6 +464,21 @@ def test_a_vanished_image_is_named_by_the_fingerprint(folder, data):
     path = folder / "val" / CLASSES[0] / "ILSVRC2012_val_00000000.JPEG"
     path.unlink()
     _refusal(data.fingerprint, path)
+
+
+def test_the_fingerprint_looks_at_several_files_at_once(data, monkeypatch):
+    threads, look = set(), ImageFiles.size
+
+    def slow(files, index):
+        threads.add(threading.get_ident())
+        time.sleep(0.001)
+        return look(files, index)
+
+    many = replace(data, train=data.train.take(torch.arange(1000) % 12))
+    alone = many.fingerprint()
+    monkeypatch.setattr(ImageFiles, "size", slow)
+    assert many.fingerprint() == alone
+    assert len(threads) > 1
 
 
 def test_what_is_recorded_of_one_folder_is_no_answer_for_another(folder, tmp_path, command):
