@@ -289,11 +289,13 @@ def cores(monkeypatch):
 def test_batches_do_not_depend_on_the_number_of_reading_processes(data, cores):
     order = _order(data)
     (whole,) = _batches(data, order, 12)  # a single batch is read by this process
-    for count in (1, 3):
-        cores(count)
-        batches = _batches(data, order)
-        assert len(batches) == 3
-        assert _equal([map(torch.cat, zip(*batches, strict=True))], [whole])
+    cores(1)
+    batches = _batches(data, order)
+    assert len(batches) == 3
+    for part, together in zip(map(torch.cat, zip(*batches, strict=True)), whole, strict=True):
+        torch.testing.assert_close(part, together)  # some processors multiply small batches anew
+    cores(3)
+    assert _equal(batches, _batches(data, order))
 
 
 @pytest.mark.parametrize(("count", "processes", "readers"), [(1, 2, 1), (3, 1, 3), (4, 2, 2)])

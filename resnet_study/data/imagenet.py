@@ -43,9 +43,7 @@ View = Callable[..., tuple[Tensor, ...]]
 LAYOUT = "accepted: train/<class>/*.JPEG and val/<class>/*.JPEG"
 
 FITS = 2**31  # bytes of own pictures that may lie whole on the device
-LOOKS = (
-    16  # files looked at side by side: over a network each look waits, and there are 1.3 million
-)
+LOOKS = 16  # files looked at side by side: each look may wait for a network
 SAMPLE = 2500  # training images whose clean error is followed along a curve
 
 # Constants of ImageNet's training pixels in 0 to 1, red, green, blue, as widely used.
