@@ -58,7 +58,7 @@ asked = [
     for depth in (18, 34)
     for seed in range(5)
 ]
-records = [run.record_path(folder) for run in asked if run.state(folder) == "recorded"]
+records = [run.recorded_at(folder) for run in asked if run.state(folder) == "recorded"]
 runs, curves = load_runs(records), load_curves(records)
 
 # %% [markdown]

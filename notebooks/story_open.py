@@ -18,7 +18,7 @@ from resnet_study.figures import sources, style
 from resnet_study.figures.open_questions import open_questions
 from resnet_study.pipeline.frames import load_runs
 from resnet_study.pipeline.parameters import check_parameters
-from resnet_study.pipeline.records import find_records
+from resnet_study.pipeline.records import all_records
 
 style.use_style()
 
@@ -27,7 +27,7 @@ runs_dir: str = "data/runs"  # folder of the records; relative to the repository
 
 # %% tags=["remove-cell"]
 check_parameters()
-records = find_records(paths.ROOT / runs_dir)
+records = all_records(paths.ROOT / runs_dir)
 runs = load_runs(records)
 
 # %% tags=["remove-input"]

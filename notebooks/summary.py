@@ -21,7 +21,7 @@ from resnet_study.figures import claims as claims_figures
 from resnet_study.figures import fig2, sources, style
 from resnet_study.pipeline.frames import load_curves, load_runs
 from resnet_study.pipeline.parameters import check_parameters
-from resnet_study.pipeline.records import find_records
+from resnet_study.pipeline.records import all_records
 from resnet_study.questions import claims
 from resnet_study.questions.experiments import EXPERIMENTS
 from resnet_study.questions.paper import CURVES, load_paper_curves
@@ -93,7 +93,7 @@ sources.linked_table(
 # {glue:text}`n_runs:d` trainings on record took {glue:text}`core_hours` core hours; {glue:text}`n_diverged:d` of them diverged.
 
 # %% tags=["hide-cell"]
-records = find_records(folder)
+records = all_records(folder)
 runs = load_runs(records)
 facts = {
     "n_runs": len(runs),
@@ -116,7 +116,7 @@ sources.numbers(records)
 #   --runs-dir again
 # ```
 #
-# It prints its errors; on a processor with the same instructions they are the record's to the last digit. `make reproduce` trains all nets
+# It prints its errors; on a processor of the record's make they are the record's to the last digit, on another one close to them. `make reproduce` trains all nets
 # of Fig. 2 with seeds that are not ours and renders this book from them: see [Reproduce it](../book/reproduce.md).
 #
 # **The answer.** Depth hurts plain nets, and shortcuts mend that, by making them easy to train. Vanishing gradients are not what

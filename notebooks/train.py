@@ -70,6 +70,8 @@ device: str = "auto"  # auto, cpu, cuda, cuda:1, …
 runs_dir: str = "data/runs"  # folder of the records; relative to the repository
 data_dir: str = "data/downloads"  # folder of the data sets; relative to the repository
 overwrite: bool = False  # train again what is recorded already
+keep_weights: bool = False  # a file of safetensors beside the record
+tensorboard: Optional[str] = None  # folder for TensorBoard's curves; relative to the repository
 checkpoint_seconds: float = 60.0  # least time between two checkpoints
 deadline: Optional[float] = None  # Unix time at which to save and stop; run again to go on
 
@@ -89,13 +91,12 @@ from resnet_study.training import progress
 check_parameters()
 style.use_style()
 run = make_run(recipe, **{name: globals()[name] for name in SETTINGS})
-record = run.record_path(paths.ROOT / runs_dir)
 
 # %% [markdown]
 # The training, unless it is recorded. One that was interrupted goes on from its last checkpoint.
 
 # %%
-if overwrite or not is_recorded(run, paths.ROOT / runs_dir, paths.ROOT / data_dir):
+if overwrite or not is_recorded(run, paths.ROOT / runs_dir, paths.ROOT / data_dir, keep_weights):
     try:
         with progress.bar() as report:
             perform(
@@ -106,6 +107,8 @@ if overwrite or not is_recorded(run, paths.ROOT / runs_dir, paths.ROOT / data_di
                 checkpoint_seconds=checkpoint_seconds,
                 deadline=deadline,
                 report=report,
+                keep_weights=keep_weights,
+                tensorboard=tensorboard and paths.ROOT / tensorboard,
             )
     except OutOfTime as stop:
         print(stop)
@@ -114,6 +117,7 @@ if overwrite or not is_recorded(run, paths.ROOT / runs_dir, paths.ROOT / data_di
 # What the record holds: errors in percent, at the last epoch.
 
 # %%
+record = run.recorded_at(paths.ROOT / runs_dir)
 recorded = [record] if run.state(paths.ROOT / runs_dir) == "recorded" else []
 columns = ["recipe", "family", "depth", "seed", "diverged", "training_error"]
 columns += ["clean_training_error", "validation_error", "parameters"]

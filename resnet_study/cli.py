@@ -119,10 +119,12 @@ def cli():
 @click.option(
     "--checkpoint-seconds", default=60.0, show_default=True, help="Between two checkpoints."
 )
+@click.option("--tensorboard", type=_Folder(), help="Folder for TensorBoard's curves. [none]")
+@click.option("--keep-weights", is_flag=True, help="Write them beside the record (safetensors).")
 @click.option("--overwrite", is_flag=True, help="Train again what is recorded already.")
 def run(
     recipe, experiment, seeds, jobs, dry_run, device, runs_dir, data_dir, time_budget,
-    checkpoint_seconds, overwrite, **options,
+    checkpoint_seconds, tensorboard, keep_weights, overwrite, **options,
 ):  # fmt: skip
     """Train a network and record it, or all that is missing of a grid or an experiment.
 
@@ -145,13 +147,15 @@ def run(
         _refuse({"jobs": jobs}, "goes with several runs")
         _run_one(
             runs[0], overwrite, device=device, runs_dir=runs_dir, data_dir=data_dir,
-            checkpoint_seconds=checkpoint_seconds, deadline=deadline,
+            checkpoint_seconds=checkpoint_seconds, deadline=deadline, keep_weights=keep_weights,
+            tensorboard=tensorboard,
         )  # fmt: skip
     else:
         _refuse({"overwrite": overwrite or None}, "goes with one run")
         _run_several(
             runs, jobs, runs_dir=runs_dir, data_dir=data_dir, device=device, deadline=deadline,
-            checkpoint_seconds=checkpoint_seconds,
+            checkpoint_seconds=checkpoint_seconds, keep_weights=keep_weights,
+            tensorboard=tensorboard,
         )  # fmt: skip
 
 
@@ -226,7 +230,9 @@ def _refuse(options: dict[str, object], reason: str) -> None:
             raise InputError(f"--{name.replace('_', '-')} {reason}")
 
 
-def _run_one(chosen: Run, overwrite: bool, *, runs_dir: Path, data_dir: Path, **options) -> None:
+def _run_one(
+    chosen: Run, overwrite: bool, *, runs_dir: Path, data_dir: Path, keep_weights: bool, **options
+) -> None:
     """Train ``chosen`` unless it is recorded, and say what came out.
 
     Ends with status ``UNFINISHED`` when its time was over.
@@ -234,14 +240,18 @@ def _run_one(chosen: Run, overwrite: bool, *, runs_dir: Path, data_dir: Path, **
     from resnet_study.pipeline.perform import is_recorded, perform
     from resnet_study.training import progress
 
-    path = chosen.record_path(runs_dir)
-    if not overwrite and is_recorded(chosen, runs_dir, data_dir):
+    if not overwrite and is_recorded(chosen, runs_dir, data_dir, keep_weights):
+        path = chosen.recorded_at(runs_dir)
         done = f"recorded already: {path} (--overwrite trains again)"
     else:
+        path = chosen.record_path(runs_dir)
         watch = progress.bar() if sys.stderr.isatty() else progress.lines(_say_aside)
         try:
             with watch as report:
-                perform(chosen, runs_dir=runs_dir, data_dir=data_dir, report=report, **options)
+                perform(
+                    chosen, runs_dir=runs_dir, data_dir=data_dir, report=report,
+                    keep_weights=keep_weights, **options,
+                )  # fmt: skip
             done = f"recorded: {path}"
         except OutOfTime as stop:
             if is_leader():
@@ -276,59 +286,81 @@ def reproduce(seeds, jobs):
         raise click.exceptions.Exit(1)
 
 
-def _others(runs_dir):
-    """Records that no experiment asks for: somebody's own runs."""
+def _others(runs_dir: Path) -> list[str]:
+    """Recipe and name of records that no experiment asks for: somebody's own runs."""
     asked = {
         run.record_path(runs_dir)
         for each in EXPERIMENTS.values()
         for name in each.grids
         for run in each.runs(name)
     }
-    return sorted(set(find_records(runs_dir)) - asked) if runs_dir.exists() else []
+    found = set(find_records(runs_dir)) if runs_dir.exists() else set()
+    return [f"{path.parent.name}/{path.stem}" for path in sorted(found - asked)]
+
+
+def _state_of(run: Run, runs_dir: Path) -> dict[str, object]:
+    """What ``status`` knows of a run: its name, its state, and how much of it is done, 0 to 1."""
+    state = run.state(runs_dir)
+    done = _share_done(run, runs_dir) if state == "part-trained" else float(state == "recorded")
+    return {"name": run.name, "state": state, "done": done}
 
 
 @cli.command()
 @click.argument("experiment", required=False)
 @click.option("--recipe", help="One of the experiment's recipes. [all]")
 @click.option("--seeds", help="Such as 0-2,7. [the experiment's]")
+@click.option("--json", "as_json", is_flag=True, help="The same for programs, run by run.")
 @_RUNS_DIR
-def status(experiment, recipe, seeds, runs_dir):
+def status(experiment, recipe, seeds, as_json, runs_dir):
     """Say what is recorded, part-trained, missing or stale.
 
     Of all experiments and measurements in short, or of EXPERIMENT run by run.
     """
-    from resnet_study.pipeline.measurements import MEASUREMENTS
-
     if runs_dir.exists():  # before the first training it need not
         _require_folder(runs_dir)
     chosen = [get_experiment(experiment)] if experiment else EXPERIMENTS.values()
-    for each in chosen:
-        for name in each.grids if recipe is None else [recipe]:
-            runs = each.runs(name, seed_list(seeds))
-            states = {run: run.state(runs_dir) for run in runs}
-            done = {
-                run: _share_done(run, runs_dir)
-                for run, state in states.items()
-                if state == "part-trained"
+    found: dict[str, list | dict] = {
+        "experiments": [
+            {
+                "experiment": each.name,
+                "recipe": name,
+                "runs": [_state_of(run, runs_dir) for run in each.runs(name, seed_list(seeds))],
             }
-            counts = ", ".join(
-                f"{list(states.values()).count(state)} {state}"
-                for state in ("recorded", "part-trained", "missing", "stale")
-            )
-            click.echo(f"{each.name} on {name}, {len(runs)} runs: {counts}")
-            for run, state in states.items() if experiment else ():
-                far = f", {done[run]:.0%}" if run in done else ""
-                click.echo(f"  {state:12}  {run.name}{far}")
+            for each in chosen
+            for name in (each.grids if recipe is None else [recipe])
+        ]
+    }
     if experiment is None:
-        others = _others(runs_dir)
-        click.echo(f"runs of no experiment: {len(others)} recorded")
-        for path in others:
-            click.echo(f"  {path.parent.name}/{path.stem}")
-        states = {name: measurement.state() for name, measurement in MEASUREMENTS.items()}
-        missing = [name for name, state in states.items() if state != "recorded"]
+        from resnet_study.pipeline.measurements import MEASUREMENTS
+
+        found["others"] = _others(runs_dir)
+        found["measurements"] = {name: each.state() for name, each in MEASUREMENTS.items()}
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False, indent=1))
+    else:
+        _say_status(found, each_run=experiment is not None)
+
+
+def _say_status(found: dict, each_run: bool) -> None:
+    for each in found["experiments"]:
+        states = [run["state"] for run in each["runs"]]
+        counts = ", ".join(
+            f"{states.count(state)} {state}"
+            for state in ("recorded", "part-trained", "missing", "stale")
+        )
+        click.echo(f"{each['experiment']} on {each['recipe']}, {len(states)} runs: {counts}")
+        for run in each["runs"] if each_run else ():
+            far = f", {run['done']:.0%}" if run["state"] == "part-trained" else ""
+            click.echo(f"  {run['state']:12}  {run['name']}{far}")
+    if "others" in found:
+        click.echo(f"runs of no experiment: {len(found['others'])} recorded")
+        for name in found["others"]:
+            click.echo(f"  {name}")
+        states = found["measurements"]
+        missing = {name: state for name, state in states.items() if state != "recorded"}
         click.echo(f"measurements, {len(states)}: {len(states) - len(missing)} recorded")
-        for name in missing:
-            click.echo(f"  {states[name]:12}  {name}")
+        for name, state in missing.items():
+            click.echo(f"  {state:12}  {name}")
 
 
 @cli.command()
@@ -338,7 +370,7 @@ def verdicts(runs_dir, as_json):
     """Say what is known of each claim: the literature, our findings, and whether they count."""
     from resnet_study.questions import claims
 
-    _require_folder(runs_dir)
+    _require_folder(paths.find(runs_dir))
     found = claims.examine(runs_dir)
     if as_json:
         click.echo(json.dumps(claims.as_json(found), ensure_ascii=False, indent=1))
@@ -448,11 +480,14 @@ def list_():
 )
 @click.option("--log", type=Path, help="File in which to note how long it took. [none]")
 def execute(notebook, output, parameters, log):
-    """Run NOTEBOOK with papermill into OUTPUT, after checking names and types of parameters."""
-    from resnet_study.pipeline.executions import log_execution
-    from resnet_study.pipeline.notebooks import execute, parse_parameters
+    """Run NOTEBOOK with papermill into OUTPUT, after checking names and types of parameters.
 
-    clock = time.perf_counter()
+    It is a file, or the name of one of the study's own: ``fig2``.
+    """
+    from resnet_study.pipeline.executions import log_execution
+    from resnet_study.pipeline.notebooks import execute, find_notebook, parse_parameters
+
+    notebook, clock = find_notebook(notebook), time.perf_counter()
     execute(notebook, output, parse_parameters(notebook, dict(parameters)))
     if log is not None:
         log_execution(notebook, time.perf_counter() - clock, log)

@@ -3,6 +3,9 @@
 It is what the environment variable ``RESNET_STUDY_ROOT`` names; else the checkout that the package
 is part of; else the current folder, for an installed package has no checkout around it. Nothing is
 ever written beside its code.
+
+The study's own notebooks and records lie in the checkout, or come with the package; there they are
+only read, and what the workspace has goes before them (:func:`find`).
 """
 
 import os
@@ -20,15 +23,29 @@ ROOT = (
     if IN_CHECKOUT
     else Path.cwd()
 )
-NOTEBOOKS = (PACKAGE.parent if IN_CHECKOUT else ROOT) / "notebooks"
+STUDY = PACKAGE.parent if IN_CHECKOUT else PACKAGE / "study"  # what pyproject.toml packs there
+
+
+def in_study(path: Path) -> Path:
+    """What a path within the workspace is called within the study; any other path as it is."""
+    return STUDY / path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+
+
+def find(path: Path) -> Path:
+    """``path``; or, where the workspace has no such file, its like in the study if there is one."""
+    ours = in_study(path)
+    return path if path.exists() or not ours.exists() else ours
+
+
+NOTEBOOKS = STUDY / "notebooks"
 BLOCKS = ROOT / "blocks"  # somebody's own families, a file each
 RUNS = ROOT / "data" / "runs"  # committed records, one file a run
 PILOTS = ROOT / "data" / "pilots"  # committed records of what was tried before a registration
 MEASUREMENTS = ROOT / "data" / "measurements"  # committed tables of what is inside networks
 BENCHMARKS = ROOT / "data" / "benchmarks"  # committed results of benchmarks/
 EXECUTIONS = ROOT / "data" / "executions.json"  # committed log of the notebooks' executions
-PAPER = ROOT / "data" / "paper"  # curves of He et al. 2015
-LITERATURE = ROOT / "data" / "literature"  # published trainings
+PAPER = STUDY / "data" / "paper"  # curves of He et al. 2015
+LITERATURE = STUDY / "data" / "literature"  # published trainings
 DOWNLOADS = ROOT / "data" / "downloads"  # data sets fetched by torchvision; not committed
 BUILD = ROOT / "_build"  # the rendered book; not committed
 REPRODUCTION = BUILD / "reproduction"  # what ``make reproduce`` trains, executes and reports

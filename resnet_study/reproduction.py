@@ -176,7 +176,11 @@ def reproduce(seeds: str, jobs: int, say: Say = print) -> bool:
         "\ncontainment (C7): a Highway net made from each ResNet, 18 and 34 layers, computes "
         f"{'the same' if contained else 'SOMETHING ELSE'}: relative error {error:.0e}"
     )
-    say(f"{same} of your {shared} curves with our seed {OUR_SEED} equal ours to the bit")
+    yours, our = (" and ".join(load_runs(which).device.unique()) for which in (repeated, ours))
+    say(
+        f"{same} of your {shared} curves with our seed {OUR_SEED} equal ours to the bit (yours: "
+        f"{yours}, ours: {our}; another processor rounds otherwise)"
+    )
     success = reproduced(comparison) and contained
     say(f"the study is {'reproduced' if success else 'NOT reproduced'}")
     say(f"the book: {paths.BUILD / 'html' / 'index.html'}")

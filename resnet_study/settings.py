@@ -92,8 +92,8 @@ class Setting:
         elif self.kind is float and not _is_number(value):
             accepted = f"a finite number {self.meaning.range}".rstrip()
             raise InputError(f"{name} {value!r} is impossible; accepted: {accepted}")
-        elif self.kind is bool:
-            require_one_of(name, value, (False, True))
+        elif self.kind is bool and not isinstance(value, bool):  # 1 equals True
+            raise InputError(f"{name} {value!r} is impossible; accepted: False, True")
         self.meaning.require(name, value)
 
     def _require_items(self, name: str, value: Any) -> None:
@@ -140,3 +140,33 @@ def check(owner: Any, called: str = "{}") -> None:
     """
     for each in settings(type(owner)):
         each.require(called.format(each.name), getattr(owner, each.name))
+
+
+TYPES = {int: "integer", float: "number", bool: "boolean", str: "string"}  # in JSON
+
+
+def json_schema(each: Setting) -> dict:
+    """What JSON Schema says of the values of a setting, as a file of TOML or JSON has them."""
+    if each.kind is tuple:
+        count = (
+            {}
+            if each.items[-1] is Ellipsis
+            else {"minItems": len(each.items), "maxItems": len(each.items)}
+        )
+        value = {"type": "array", "items": {"type": "number"} | _bounds(each.meaning), **count}
+    elif each.meaning.one_of is None:
+        value = {"type": TYPES[each.kind]} | _bounds(each.meaning)
+    else:
+        value = {"enum": list(each.meaning.one_of)}
+        if each.meaning.pattern is not None:
+            value = {"anyOf": [value, {"type": "string", "pattern": f"^({each.meaning.pattern})$"}]}
+    return {"description": each.meaning.help, **value}
+
+
+def _bounds(meaning: Meaning) -> dict:
+    bounds = {
+        "minimum": meaning.at_least,
+        "exclusiveMinimum": meaning.above,
+        "maximum": meaning.up_to,
+    }
+    return {name: bound for name, bound in bounds.items() if bound is not None}

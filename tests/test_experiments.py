@@ -18,7 +18,8 @@ from resnet_study.models.highway import highway_blocks
 from resnet_study.models.networks import count_parameters
 from resnet_study.models.options import Gates, Scales
 from resnet_study.pipeline import provenance
-from resnet_study.pipeline.perform import make_model, perform
+from resnet_study.pipeline.networks import make_model
+from resnet_study.pipeline.perform import perform
 from resnet_study.pipeline.records import RecordError, read_record, write_record, wrong_images
 from resnet_study.pipeline.run import Run, make_run, run_from_config
 from resnet_study.questions.experiments import EXPERIMENTS, FRACTIONS, get_experiment, parse_seeds

@@ -1,4 +1,3 @@
-import importlib.util
 import os
 import signal
 import subprocess
@@ -136,12 +135,6 @@ def test_a_training_that_fails_is_told_in_one_line_and_the_others_go_on(place):
     assert f"train.ipynb failed, see {place.logs}" in line
     assert str(place.data_dir) in line
     assert other.state(place.runs_dir) == "recorded"
-
-
-def test_a_queue_without_papermill_says_what_to_install(place, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match="papermill is missing; accepted: pip install"):
-        train_missing(RUNS, place, print)
 
 
 def processes_that_name(text):

@@ -15,7 +15,8 @@ from resnet_study.data.datasets import load_data
 from resnet_study.errors import InputError
 from resnet_study.models.networks import count_multiply_adds, count_parameters
 from resnet_study.pipeline.frames import load_curves, load_gates, load_lesions, load_runs
-from resnet_study.pipeline.perform import make_model, perform
+from resnet_study.pipeline.networks import make_model
+from resnet_study.pipeline.perform import perform
 from resnet_study.pipeline.records import (
     RecordError,
     find_records,

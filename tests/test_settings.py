@@ -15,7 +15,17 @@ from resnet_study.pipeline.run import OF_RECIPE, SETTINGS, make_run, run_from_co
 from resnet_study.settings import check, setting, settings
 
 TRAIN = paths.ROOT / "notebooks" / "train.ipynb"
-HOW = {"recipe", "device", "runs_dir", "data_dir", "overwrite", "checkpoint_seconds", "deadline"}
+HOW = {
+    "recipe",
+    "device",
+    "runs_dir",
+    "data_dir",
+    "overwrite",
+    "checkpoint_seconds",
+    "keep_weights",
+    "tensorboard",
+    "deadline",
+}
 NEEDED = {"own_subset": {"fraction": 0.5}}  # what else a value needs
 
 
@@ -48,7 +58,7 @@ class Oven:
         ({"heat": 49}, "oven heat 49 is impossible; accepted: 50 or more"),
         ({"heat": 60.0}, "oven heat 60.0 is no whole number"),
         ({"heat": True}, "oven heat True is no whole number"),
-        ({"fan": 1.5}, "oven fan 1.5 is unknown; accepted: False, True"),
+        ({"fan": 1.5}, "oven fan 1.5 is impossible; accepted: False, True"),
         ({"share": 0}, "oven share 0 is impossible; accepted: above 0, up to 1"),
         ({"share": 1.5}, "oven share 1.5 is impossible; accepted: above 0, up to 1"),
         (

@@ -16,16 +16,19 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 from resnet_study import paths
+from resnet_study.pipeline import schemas
 from resnet_study.pipeline.archive import pack
 from resnet_study.pipeline.records import RecordError, find_records, read_record
 from resnet_study.pipeline.run import run_from_config
 from resnet_study.questions.words import METRICS
+from resnet_study.training.recipes import recipe_schema
 
 CURVES = "_static/curves.js"
 RECORDS = "records"  # folder of the site with a copy of every record
 DOWNLOADS = "downloads"  # folder of the site
 ARCHIVE = "records.tar.gz"
 ENVIRONMENT = ("environment.yml", "constraints.txt")
+SCHEMAS = {"record.schema.json": schemas.schema, "recipe.schema.json": recipe_schema}
 NUMBERS = ("depth", "seed", "minutes", "images/s")  # columns, as are those in percent
 FILTERS = ("recipe", "family", "depth")  # columns with a menu of their values
 DRAWN = {  # columns of a curve: title and decimals
@@ -151,12 +154,13 @@ class Downloads(Rendered):
             "count": len(named_records()),
             "archive": f"{DOWNLOADS}/{ARCHIVE}",
             "environment": [f"{DOWNLOADS}/{name}" for name in ENVIRONMENT],
+            "schemas": [f"{DOWNLOADS}/{name}" for name in SCHEMAS],
             "notebooks": [f"_sources/{n}.ipynb" for n in pages if n.startswith("notebooks/")],
         }
 
 
 def write_files(app) -> None:
-    """Put records, their archive, the environment and the curves into the site."""
+    """Put records, their archive, the environment, schemas and the curves into the site."""
     records, out = named_records(), Path(app.outdir)
     for folder in (RECORDS, DOWNLOADS):
         shutil.rmtree(out / folder, ignore_errors=True)
@@ -167,6 +171,8 @@ def write_files(app) -> None:
     pack(out / DOWNLOADS / ARCHIVE, paths.RUNS)
     for name in ENVIRONMENT:
         shutil.copyfile(paths.ROOT / name, out / DOWNLOADS / name)
+    for name, schema in SCHEMAS.items():
+        (out / DOWNLOADS / name).write_text(json.dumps(schema(), indent=1), encoding="utf-8")
     curves = {name: curve(record) for name, record in records.items()}
     text = json.dumps(curves, separators=(",", ":"), allow_nan=False)
     (out / CURVES).parent.mkdir(exist_ok=True)

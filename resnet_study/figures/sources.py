@@ -111,10 +111,11 @@ def describe(records: Iterable[Path]) -> dict:
 
 
 def _folder(path: Path) -> str:
-    """The folder of a file as seen from the repository; elsewhere its last two names."""
+    """The folder of a file as seen from workspace or study; elsewhere its last two names."""
     folder = path.resolve().parent
-    if folder.is_relative_to(paths.ROOT):
-        return folder.relative_to(paths.ROOT).as_posix()
+    for root in (paths.ROOT, paths.STUDY):
+        if folder.is_relative_to(root):
+            return folder.relative_to(root).as_posix()
     return f"{folder.parent.name}/{folder.name}"
 
 

@@ -15,7 +15,7 @@ from resnet_study.diagnostics.lesions import lesions
 from resnet_study.diagnostics.norms import layer_norms
 from resnet_study.diagnostics.responses import layer_responses
 from resnet_study.diagnostics.shattering import gradient_autocorrelation, line
-from resnet_study.pipeline.perform import make_model
+from resnet_study.pipeline.networks import make_model
 from resnet_study.pipeline.run import Run
 from resnet_study.training.loop import train
 from resnet_study.training.recipes import Recipe, get_recipe

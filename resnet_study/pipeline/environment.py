@@ -18,7 +18,7 @@ def environment() -> dict[str, str]:
     """Variables for a process of ours: the user's, but for those that get into its way."""
     kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
     folders = [folder for folder in kept.get("PYTHONPATH", "").split(os.pathsep) if folder]
-    if paths.NOTEBOOKS.is_dir():  # a checkout, which may not be installed
+    if paths.IN_CHECKOUT:  # which may not be installed
         folders.append(str(paths.PACKAGE.parent))
     return kept | {
         "PYTHONPATH": os.pathsep.join(folders),

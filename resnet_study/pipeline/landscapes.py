@@ -14,7 +14,7 @@ from resnet_study import paths
 from resnet_study.data.datasets import load_data
 from resnet_study.diagnostics.landscape import evaluate_landscape
 from resnet_study.pipeline.anatomy import batch_of
-from resnet_study.pipeline.perform import make_model
+from resnet_study.pipeline.networks import make_model
 from resnet_study.pipeline.run import Run
 from resnet_study.training.loop import train
 from resnet_study.training.recipes import get_recipe

@@ -55,8 +55,8 @@ class Measurement:
     module: str
 
     def path(self, folder: Path | str = paths.MEASUREMENTS) -> Path:
-        """Where its file lies, or will lie."""
-        return Path(folder) / f"{self.name}.json"
+        """Where to read it: in ``folder``, or among the study's own measurements."""
+        return paths.find(Path(folder) / f"{self.name}.json")
 
     def state(self, folder: Path | str = paths.MEASUREMENTS) -> str:
         """``recorded``, ``missing``, or ``stale``: recorded with other settings.
@@ -95,8 +95,9 @@ class Measurement:
             "peak_memory": provenance.peak_memory(device),
             "tables": {name: _columns(table) for name, table in tables.items()},
         }
-        write_record(self.path(folder), content)
-        return self.path(folder)
+        path = Path(folder) / f"{self.name}.json"
+        write_record(path, content)
+        return path
 
     def tables(self, folder: Path | str = paths.MEASUREMENTS) -> Tables:
         """The recorded tables by name.

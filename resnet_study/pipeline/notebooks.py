@@ -18,6 +18,7 @@ import nbformat
 import papermill
 from papermill.exceptions import PapermillException, PapermillExecutionError
 
+from resnet_study import paths
 from resnet_study.errors import InputError
 from resnet_study.files import require_writable, write_atomically
 from resnet_study.pipeline.kernels import kernels
@@ -55,6 +56,12 @@ def read_notebook(path: Path) -> nbformat.NotebookNode:
     if language.lower() not in ("python", "ipython"):
         raise InputError(f"{path} is a notebook of {language}; accepted: python")
     return content
+
+
+def find_notebook(named: Path) -> Path:
+    """A file; or, if there is none, the study's own notebook of that name."""
+    ours = paths.NOTEBOOKS / f"{named}.ipynb"
+    return ours if not named.exists() and ours.is_file() else named
 
 
 def declared_parameters(path: Path, content: nbformat.NotebookNode) -> dict[str, str]:

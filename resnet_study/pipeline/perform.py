@@ -17,18 +17,20 @@ from resnet_study.data.imagenet import ImageNet
 from resnet_study.diagnostics.gates import describe_gates, measure_start
 from resnet_study.errors import InputError, require_at_least
 from resnet_study.files import exclusive, require_writable
-from resnet_study.models.containment import contain
-from resnet_study.models.matching import matched_widths
-from resnet_study.models.networks import Network, build_model, count_multiply_adds, count_parameters
+from resnet_study.models.networks import Network, count_multiply_adds, count_parameters
 from resnet_study.pipeline import provenance
+from resnet_study.pipeline.networks import input_shape, make_model
 from resnet_study.pipeline.records import pack_bits, read_record, write_record
 from resnet_study.pipeline.run import Run
+from resnet_study.pipeline.weights import save_weights, weights_path
 from resnet_study.processes import is_leader, processes
 from resnet_study.signals import stoppable
+from resnet_study.training import progress
 from resnet_study.training.checkpoints import Checkpoint
 from resnet_study.training.distributed import leader_first, leaders, process_group
 from resnet_study.training.loop import (
     Callback,
+    Evaluation,
     History,
     Report,
     choose_device,
@@ -48,6 +50,8 @@ def perform(
     checkpoint_seconds: float = 60,
     deadline: float | None = None,
     report: Report | None = None,
+    tensorboard: Path | str | None = None,
+    keep_weights: bool = False,
 ) -> Path:
     """Train ``run`` and write its record; returns the record's path.
 
@@ -67,6 +71,8 @@ def perform(
             step.
         deadline: moment of ``time.time`` at which to save and stop; never if None.
         report: told how far it is, see :data:`~resnet_study.training.loop.Report`.
+        tensorboard: folder in which TensorBoard finds its curve, by recipe and name.
+        keep_weights: write them beside the record, see :mod:`resnet_study.pipeline.weights`.
 
     Raises:
         OutOfTime: at the deadline.
@@ -88,6 +94,10 @@ def perform(
                 require_writable(run.record_path(runs_dir).parent)
                 stack.enter_context(exclusive(run.lock_path(runs_dir)))
             data = _load(recipe, _subset(run), data_dir).to(where)
+        reports = [report] if report and is_leader() else []
+        if tensorboard and is_leader():
+            curves = Path(tensorboard) / recipe.name / run.name
+            reports.append(stack.enter_context(progress.tensorboard(curves)))
         origin = {
             **provenance.describe(where),
             "data": _leaders_fingerprint(data),
@@ -121,29 +131,42 @@ def perform(
             callbacks=callbacks,
             checkpoint=checkpoint,
             part=origin,
-            report=report if is_leader() else None,
+            report=_all_of(reports),
         )
         content = describe(run, model, data, history)
         if inside and history.diverged_at is None:
             content["gates"] = describe_gates(model, data, recipe, start)
         path = run.record_path(runs_dir)
         if is_leader():
+            if keep_weights:
+                content["weights"] = save_weights(path, model, input_shape(run, data), data)
             write_record(path, content)
             checkpoint.remove()
     return path
 
 
-def is_recorded(run: Run, runs_dir: Path | str, data_dir: Path | str) -> bool:
-    """Whether ``run`` is recorded in ``runs_dir``.
+def _all_of(reports: list[Report]) -> Report:
+    def tell(step: int, steps: int, point: Evaluation | None) -> None:
+        for report in reports:
+            report(step, steps, point)
+
+    return tell
+
+
+def is_recorded(
+    run: Run, runs_dir: Path | str, data_dir: Path | str, keep_weights: bool = False
+) -> bool:
+    """Whether ``run`` is recorded in ``runs_dir``; with its weights, if they are to be kept.
 
     Which images ImageNet is, only its folder tells: other data sets have their names and sums.
 
     Raises:
-        InputError: if the images in ``data_dir`` are others than those of the record, or if the
-            record is of another recipe of somebody's own that has the same name.
+        InputError: if the images in ``data_dir`` are others than those of the record, if the
+            record is of another recipe of somebody's own that has the same name, or if its
+            weights are missing.
         RecordError: if the record is damaged.
     """
-    recipe, path, state = run.recipe, run.record_path(runs_dir), run.state(runs_dir)
+    recipe, path, state = run.recipe, run.recorded_at(runs_dir), run.state(runs_dir)
     if state == "stale" and recipe.name not in RECIPES:
         raise InputError(
             f"{path} is recorded with other settings of a recipe called {recipe.name}; accepted: "
@@ -151,6 +174,11 @@ def is_recorded(run: Run, runs_dir: Path | str, data_dir: Path | str) -> bool:
         )
     if state != "recorded":
         return False
+    if keep_weights and not weights_path(path).is_file():
+        raise InputError(
+            f"{path} is recorded, and its weights are not; accepted: --runs-dir with another "
+            "folder, or --overwrite"
+        )
     if recipe.data != "imagenet" or not (Path(data_dir) / "train").is_dir():
         return True
     trained_on = read_record(path, "run")["provenance"]["data"]
@@ -186,40 +214,6 @@ def _leaders_fingerprint(data: Dataset | ImageNet) -> str:
     """The data's fingerprint, which takes a look at every file: one process is enough."""
     digest = bytes.fromhex(data.fingerprint()) if is_leader() else bytes(32)
     return bytes(leaders(torch.tensor(list(digest), dtype=torch.uint8)).tolist()).hex()
-
-
-def make_model(run: Run, data: Dataset) -> Network:
-    """The network of ``run`` for the images and classes of ``data``."""
-    options = {
-        "classes": data.classes,
-        "stem": run.recipe.stem,
-        "shortcut": run.shortcut,
-        "gates": run.gates,
-    }
-    width, shape = run.recipe.width, input_shape(run, data)
-    if run.match:
-        width = matched_widths(
-            run.match, run.family, run.depth, width=width, image_shape=shape, **options
-        )
-    if run.start == "contained":
-        options["gates"] = None
-        resnet = build_model("residual", run.depth, width=width, channels=shape[0], **options)
-        return contain(resnet, run.gates.kernel)
-    return build_model(
-        run.family,
-        run.depth,
-        width=width,
-        channels=shape[0],
-        scales=run.scales,
-        normalisation=run.normalisation,
-        **options,
-    )
-
-
-def input_shape(run: Run, data: Dataset) -> tuple[int, int, int]:
-    """(C, H, W) of the images as the network gets them."""
-    crop = run.recipe.augmentation.crop
-    return data.image_shape if crop is None else (data.channels, crop, crop)
 
 
 def describe(run: Run, model: Network, data: Dataset, history: History) -> dict:

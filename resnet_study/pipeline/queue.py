@@ -5,7 +5,6 @@ that it leaves an executed notebook as its log. Several queues may work on one f
 is locked while it is trained.
 """
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -50,6 +49,8 @@ class Place:
     jobs: int = 1
     deadline: float | None = None
     checkpoint_seconds: float = 60
+    keep_weights: bool = False  # beside the records
+    tensorboard: Path | None = None  # folder of its curves
     wait_for_others: bool = False  # for a run that another process has in hand; else skip it
 
     def __post_init__(self):
@@ -155,7 +156,10 @@ def _train(run: Run, place: Place, executions: Executions) -> str:
         "runs_dir": Path(place.runs_dir).resolve(),
         "data_dir": Path(place.data_dir).resolve(),
         "checkpoint_seconds": place.checkpoint_seconds,
+        "keep_weights": place.keep_weights,
     }
+    if place.tensorboard is not None:
+        parameters["tensorboard"] = Path(place.tensorboard).resolve()
     if place.deadline is not None:
         parameters["deadline"] = place.deadline
     try:
@@ -187,15 +191,10 @@ def train_missing(runs: Iterable[Run], place: Place, say: Say) -> dict[Run, str]
     Returns those that still are not, each with its state: ``busy``, ``failed``, or one of
     :meth:`~resnet_study.pipeline.run.Run.state`. One that fails does not keep the others from
     training; a signal ends all that are under way, saved.
-
-    Raises:
-        InputError: where there is no notebook to train with, or nothing to execute it.
     """
-    paths.require_checkout("an experiment, which the notebook train trains,")
-    if importlib.util.find_spec("papermill") is None:
-        raise InputError("papermill is missing; accepted: pip install 'resnet-study[book]'")
     runs = list(runs)
-    missing = [run for run in runs if not is_recorded(run, place.runs_dir, place.data_dir)]
+    where = place.runs_dir, place.data_dir, place.keep_weights
+    missing = [run for run in runs if not is_recorded(run, *where)]
     say(f"training {len(missing)} of {len(runs)} runs, {place.jobs} at a time")
     clock, states = time.monotonic(), {}
     share = shared_gpu() if _several_on_a_gpu(place) and missing else nullcontext({})
@@ -226,7 +225,7 @@ def _outcome(run: Run, place: Place, future: Future) -> tuple[str, str]:
         state = future.result()
         if state != "recorded":
             return state, state
-        record = read_record(run.record_path(place.runs_dir))
+        record = read_record(run.recorded_at(place.runs_dir))
     except InputError as error:
         return "failed", f"failed: {error}"
     if record["diverged_at"] is not None:

@@ -188,6 +188,21 @@ def find_records(runs_dir: Path | str = paths.RUNS) -> list[Path]:
     return found
 
 
+def all_records(runs_dir: Path) -> list[Path]:
+    """Those of :func:`find_records`, and the study's own, each unless the workspace has it anew.
+
+    Raises:
+        RecordError: as :func:`find_records` does.
+    """
+    folders = [folder for folder in (paths.in_study(runs_dir), runs_dir) if folder.is_dir()]
+    found = {
+        path.relative_to(folder): path
+        for folder in folders or [runs_dir]
+        for path in find_records(folder)
+    }
+    return sorted(found.values())
+
+
 def _config(path: Path) -> dict | None:
     """The configuration in a record of a run; None for a damaged file, or one of another kind."""
     try:

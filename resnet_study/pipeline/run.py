@@ -126,6 +126,10 @@ class Run:
         """Where its record lies below ``runs_dir``, or will lie."""
         return Path(runs_dir) / self.recipe.name / f"{self.name}.json"
 
+    def recorded_at(self, runs_dir: Path | str = paths.RUNS) -> Path:
+        """Where to read its record: below ``runs_dir``, or among the study's own records."""
+        return paths.find(self.record_path(runs_dir))
+
     def checkpoint_path(self, runs_dir: Path | str = paths.RUNS) -> Path:
         """Where its checkpoint lies while it is trained: beside the record."""
         return self.record_path(runs_dir).with_suffix(".checkpoint")
@@ -142,7 +146,7 @@ class Run:
         Raises:
             RecordError: if there is a record that is damaged.
         """
-        path = self.record_path(runs_dir)
+        path = self.recorded_at(runs_dir)
         if not path.exists():
             return "part-trained" if self.checkpoint_path(runs_dir).exists() else "missing"
         config = read_record(path).get("config")

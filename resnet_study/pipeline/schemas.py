@@ -100,10 +100,15 @@ _Validator = extend(
 )
 
 
+def schema() -> dict:
+    """The JSON Schema of a sealed file of any kind."""
+    content = json.loads(Path(__file__).with_name("schemas.json").read_text(encoding="utf-8"))
+    return content | {"anyOf": [{"$ref": f"#/$defs/{kind}"} for kind in KINDS.values()]}
+
+
 @cache
 def _definitions() -> dict[str, dict]:
-    text = Path(__file__).with_name("schemas.json").read_text(encoding="utf-8")
-    return {f"#/$defs/{name}": part for name, part in json.loads(text)["$defs"].items()}
+    return {f"#/$defs/{name}": part for name, part in schema()["$defs"].items()}
 
 
 @cache

@@ -185,6 +185,8 @@ def _explored(
     """What trainings that were not registered say, at each scale that has records."""
     found = []
     for recipe, where in EXPLORED.items():
+        if recipe not in EXPERIMENTS[experiment].grids:
+            continue
         recorded = EXPERIMENTS[experiment].recorded(runs_dir, recipe)
         if not recorded:
             continue

@@ -131,7 +131,7 @@ class Experiment:
             RecordError: if one is damaged.
         """
         runs = self.runs(recipe, seeds)
-        return [run.record_path(runs_dir) for run in runs if run.state(runs_dir) == "recorded"]
+        return [run.recorded_at(runs_dir) for run in runs if run.state(runs_dir) == "recorded"]
 
     def records(
         self,
@@ -416,6 +416,20 @@ EXPERIMENTS = {
             question="How far do plain and residual nets train as they get deeper? (C1)",
             grids={
                 name: Grid(depth_arms(), seeds=(0, 1, 2)) for name in ("digits", "tiny-imagenet-32")
+            },
+        ),
+        Experiment(
+            name="fig6",
+            question="Fig. 6 of He et al. 2015, on CIFAR-10, with its 110 layers. (C1, C4, C5)",
+            grids={
+                "cifar10": Grid(
+                    tuple(
+                        Arm(family, depth)
+                        for depth in (20, 32, 44, 56)
+                        for family in ("plain", "residual")
+                    )
+                ),
+                "cifar10-110": Grid((Arm("residual", 110),)),
             },
         ),
         Experiment(

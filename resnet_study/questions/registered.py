@@ -232,7 +232,7 @@ def image_differences(recipe: str, claim: str, runs_dir: Path = paths.RUNS) -> n
         runs = [arm.run(get_recipe(recipe), seed) for _, arm in measure.terms]
         if any(run.state(runs_dir) != "recorded" for run in runs):
             continue
-        wrong = [wrong_images(read_record(run.record_path(runs_dir), "run")) for run in runs]
+        wrong = [wrong_images(read_record(run.recorded_at(runs_dir), "run")) for run in runs]
         if all(bits is not None for bits in wrong):
             parts = zip(measure.terms, wrong, strict=True)
             rows.append(100 * sum(weight * bits.astype(float) for (weight, _), bits in parts))
@@ -242,7 +242,7 @@ def image_differences(recipe: str, claim: str, runs_dir: Path = paths.RUNS) -> n
 def _final(scale: Scale, arm: Arm, runs_dir: Path) -> pd.DataFrame:
     """Final errors of a net by seed, chance for a run that diverged, and paths of the records."""
     runs = [arm.run(get_recipe(scale.recipe), seed) for seed in scale.seeds]
-    recorded = [run.record_path(runs_dir) for run in runs if run.state(runs_dir) == "recorded"]
+    recorded = [run.recorded_at(runs_dir) for run in runs if run.state(runs_dir) == "recorded"]
     if not recorded:
         return pd.DataFrame(columns=[CLEAN, VALIDATION, "path"], dtype=float)
     table = load_runs(recorded).set_index("seed")[[CLEAN, VALIDATION, "path"]]

@@ -8,6 +8,7 @@ EXPLORED = {  # by rules that came later, or from too few seeds to decide
     "digits": "digits, first seeds",
     "tiny-imagenet-20": "20 classes of Tiny ImageNet, briefly",
     "tiny-imagenet": "all of Tiny ImageNet",
+    "imagenet": "ImageNet",
 }
 # Recipes whose rates were chosen inside of a grid, family by family, and whose starts were varied.
 BRACKETED = {"tiny-imagenet-50"}  # data/pilots/README.md, and the experiment ``start``

@@ -1,11 +1,15 @@
-"""How far a training is, for somebody who waits for it: a bar, or a line an epoch."""
+"""How far a training is, for somebody who waits for it: a bar, a line an epoch, TensorBoard."""
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
 
 from tqdm import tqdm
 
+from resnet_study.errors import InputError
+from resnet_study.files import require_writable
 from resnet_study.training.loop import Evaluation, Report
 
 
@@ -47,6 +51,30 @@ def lines(say: Callable[[str], None]) -> Iterator[Report]:
             )
 
     yield report
+
+
+@contextmanager
+def tensorboard(folder: Path) -> Iterator[Report]:
+    """Curves that TensorBoard shows, written into ``folder``, each point after its epoch.
+
+    Raises:
+        InputError: if the extra ``tensorboard`` is not installed, or the folder cannot be made.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise InputError(
+            "tensorboard is missing; accepted: pip install 'resnet-study[tensorboard]'"
+        ) from error
+    require_writable(folder)
+    with SummaryWriter(folder) as writer:
+
+        def report(step: int, steps: int, point: Evaluation | None) -> None:
+            for name, value in asdict(point).items() if point else ():
+                if isinstance(value, float):
+                    writer.add_scalar(name, value, step)
+
+        yield report
 
 
 def in_words(seconds: float) -> str:

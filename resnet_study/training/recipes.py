@@ -13,7 +13,7 @@ from pathlib import Path
 from resnet_study.data.options import DATA_SETS, OWN_DATA, Augmentation
 from resnet_study.errors import InputError, reason, require_one_of
 from resnet_study.models.options import STEMS
-from resnet_study.settings import check, setting, settings
+from resnet_study.settings import check, json_schema, setting, settings
 
 NAME = "[a-z0-9][a-z0-9-]{0,39}"  # of a recipe, which is a folder of records, too
 PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
@@ -355,4 +355,28 @@ def changes_of(recipe: Recipe) -> dict[str, object]:
         for own, other in pairs
         for each in settings(type(own))
         if getattr(own, each.name) != getattr(other, each.name)
+    }
+
+
+def recipe_schema() -> dict:
+    """The JSON Schema of a recipe's file, made from the settings; see :func:`read_recipe`."""
+    known = {each.name: each for kind in (Recipe, Augmentation) for each in settings(kind)}
+    folder = {"type": "string", "pattern": "^folder:"}
+    properties = {name: json_schema(each) for name, each in known.items()}
+    data = properties["data"]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "a recipe of resnet-study",
+        "type": "object",
+        "properties": {
+            "name": {
+                "description": "what records are filed under",
+                "type": "string",
+                "pattern": f"^{NAME}$",
+            },
+            "base": {"description": "has what is not set here", "enum": list(RECIPES)},
+            **properties,
+            "data": {"description": data.pop("description"), "anyOf": [folder, data]},
+        },
+        "additionalProperties": False,
     }
