@@ -41,6 +41,7 @@ NOTEBOOKS = STUDY / "notebooks"
 BLOCKS = ROOT / "blocks"  # somebody's own families, a file each
 RUNS = ROOT / "data" / "runs"  # committed records, one file a run
 PILOTS = ROOT / "data" / "pilots"  # committed records of what was tried before a registration
+WEIGHTS = STUDY / "data" / "weights"  # committed nets, each with its record
 MEASUREMENTS = ROOT / "data" / "measurements"  # committed tables of what is inside networks
 BENCHMARKS = ROOT / "data" / "benchmarks"  # committed results of benchmarks/
 EXECUTIONS = ROOT / "data" / "executions.json"  # committed log of the notebooks' executions

@@ -11,9 +11,10 @@ from resnet_study.errors import InputError
 from resnet_study.models.networks import build_model
 from resnet_study.models.to_torchvision import to_torchvision
 from resnet_study.pipeline.perform import is_recorded, perform
-from resnet_study.pipeline.records import read_record, write_record
+from resnet_study.pipeline.records import read_record, weights_path, write_record
 from resnet_study.pipeline.run import make_run, run_from_config
-from resnet_study.pipeline.weights import TRAINED, images_of, load_trained, trained, weights_path
+from resnet_study.pipeline.verification import verify
+from resnet_study.pipeline.weights import images_of, load_trained, trained
 from resnet_study.training.loop import evaluate
 
 
@@ -24,7 +25,7 @@ def kept(tmp_path_factory):
 
 
 def _validation_error(record):
-    path = record if record not in trained() else next(TRAINED.glob(f"*/{record}.json"))
+    path = record if record not in trained() else next(paths.WEIGHTS.glob(f"*/{record}.json"))
     run = run_from_config(read_record(path)["config"])
     data = load_data(run.recipe.data, run.recipe.held_out)
     return evaluate(load_trained(record), data, "validation", run.recipe)[0]
@@ -75,6 +76,8 @@ def test_other_weights_are_refused_in_one_line(kept, tmp_path, spoil, said):
     with pytest.raises(InputError, match=said) as error:
         load_trained(copy)
     assert "\n" not in str(error.value)
+    if spoil is _other_weights:
+        assert verify([copy], tmp_path) == (1, [str(error.value)])
 
 
 def test_an_unknown_net_is_answered_with_those_there_are():
@@ -156,7 +159,7 @@ def test_two_nets_of_figure_2_on_digits_come_along():
 
 @pytest.mark.parametrize("name", trained())
 def test_a_net_that_comes_along_has_the_error_of_its_record(name):
-    (record,) = TRAINED.glob(f"*/{name}.json")
+    (record,) = paths.WEIGHTS.glob(f"*/{name}.json")
     error = read_record(record)["final"]["validation_error"]
     # On another processor an image at the border may fall on the other side.
     assert _validation_error(name) == pytest.approx(error, abs=1)

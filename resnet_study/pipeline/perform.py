@@ -20,9 +20,9 @@ from resnet_study.files import exclusive, require_writable
 from resnet_study.models.networks import Network, count_multiply_adds, count_parameters
 from resnet_study.pipeline import provenance
 from resnet_study.pipeline.networks import input_shape, make_model
-from resnet_study.pipeline.records import pack_bits, read_record, write_record
+from resnet_study.pipeline.records import pack_bits, read_record, weights_path, write_record
 from resnet_study.pipeline.run import Run
-from resnet_study.pipeline.weights import save_weights, weights_path
+from resnet_study.pipeline.weights import save_weights
 from resnet_study.processes import is_leader, processes
 from resnet_study.signals import stoppable
 from resnet_study.training import progress

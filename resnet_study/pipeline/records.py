@@ -167,6 +167,16 @@ def _visible(names: Iterable[str]) -> Iterator[str]:
     return (name for name in names if not name.startswith("."))
 
 
+def weights_path(record: Path) -> Path:
+    """Where the weights of a record lie, if they were kept."""
+    return Path(record).with_suffix(".safetensors")
+
+
+def are_weights_of(path: Path, record: dict) -> bool:
+    """Whether the file at ``path`` is the one whose SHA-256 ``record`` has."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() == record["weights"]["sha256"]
+
+
 def find_records(runs_dir: Path | str = paths.RUNS) -> list[Path]:
     """All records below ``runs_dir``, sorted, of each run one; see :func:`find_sealed`.
 

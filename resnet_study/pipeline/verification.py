@@ -12,14 +12,20 @@ from pathlib import Path
 from resnet_study import paths
 from resnet_study.pipeline import schemas
 from resnet_study.pipeline.benchmarks import result_path
-from resnet_study.pipeline.records import RecordError, find_sealed, read_record
+from resnet_study.pipeline.records import (
+    RecordError,
+    are_weights_of,
+    find_sealed,
+    read_record,
+    weights_path,
+)
 from resnet_study.pipeline.run import Run, run_from_config
 from resnet_study.training.recipes import RECIPES
 
 
 def everything(runs_dir: Path | str) -> list[Path]:
     """The folder of records, and what else is sealed in this checkout, if it is there."""
-    others = (paths.PILOTS, paths.MEASUREMENTS, paths.BENCHMARKS, paths.EXECUTIONS)
+    others = (paths.PILOTS, paths.WEIGHTS, paths.MEASUREMENTS, paths.BENCHMARKS, paths.EXECUTIONS)
     return [Path(runs_dir), *(path for path in others if path.exists())]
 
 
@@ -58,6 +64,9 @@ def file_faults(path: Path, runs_dir: Path | str) -> Iterator[str]:
         found = [f"it is none of {', '.join(schemas.KINDS.values())}"]
     elif kind == "run":
         found = run_faults(content, _name(path.absolute(), Path(runs_dir).absolute()))
+        kept = weights_path(path)
+        if "weights" in content and kept.is_file() and not are_weights_of(kept, content):
+            yield f"{kept} has other weights than those of its record"
     else:
         found = _other_faults(content, kind, path)
     for fault in found:

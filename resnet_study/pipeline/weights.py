@@ -17,16 +17,8 @@ from resnet_study.errors import InputError, reason
 from resnet_study.files import write_atomically
 from resnet_study.models.networks import Network
 from resnet_study.pipeline.networks import network_of
-from resnet_study.pipeline.records import RecordError, read_record
+from resnet_study.pipeline.records import RecordError, are_weights_of, read_record, weights_path
 from resnet_study.pipeline.run import run_from_config
-
-SUFFIX = ".safetensors"
-TRAINED = paths.STUDY / "data" / "weights"  # nets that come with the study, each with its record
-
-
-def weights_path(record: Path) -> Path:
-    """Where the weights of a record lie, if they were kept."""
-    return Path(record).with_suffix(SUFFIX)
 
 
 def save_weights(record: Path, model: Network, shape: tuple[int, int, int], data) -> dict[str, str]:
@@ -88,12 +80,12 @@ def images_of(record: Path | str) -> dict:
 
 def trained() -> list[str]:
     """Names of the nets that come with the study."""
-    return sorted(path.stem for path in TRAINED.glob(f"*/*{SUFFIX}"))
+    return sorted(path.stem for path in paths.WEIGHTS.glob("*/*.safetensors"))
 
 
 def _find(record: Path | str) -> Path:
     if str(record) in trained():
-        (record,) = TRAINED.glob(f"*/{record}.json")
+        (record,) = paths.WEIGHTS.glob(f"*/{record}.json")
     elif "/" not in str(record) and not Path(record).exists():
         raise InputError(
             f"no trained net is called {str(record)!r}; accepted: {', '.join(trained())}, or a "
@@ -106,8 +98,7 @@ def _read(path: Path, record: dict) -> tuple[dict, dict[str, torch.Tensor]]:
     """What a file of weights says of images, and its tensors; checked against the record."""
     if "weights" not in record or not path.is_file():
         raise InputError(f"there are no weights at {path}; accepted: of a run with --keep-weights")
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != record["weights"]["sha256"]:
+    if not are_weights_of(path, record):
         raise InputError(f"{path} has other weights than those of its record")
     try:
         with safe_open(path, "pt") as file:
