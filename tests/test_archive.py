@@ -80,6 +80,7 @@ def test_the_same_records_make_the_same_archive(tmp_path, runs):
     assert (tmp_path / "a.tar.gz").read_bytes() == (tmp_path / "b.tar.gz").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_committed_records_can_be_packed(tmp_path):
     assert pack(tmp_path / "a.tar.gz", paths.RUNS) == len(find_records())
 

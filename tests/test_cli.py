@@ -364,6 +364,7 @@ def _python(*arguments, **options):
 
 
 @pytest.mark.parametrize("stream", [0, 1, 2])
+@pytest.mark.slow
 def test_a_closed_standard_stream_changes_no_training(tmp_path, stream):
     done = subprocess.run(
         ["sh", "-c", f'exec "$@" {stream}>&-', "sh", sys.executable, "-m", "resnet_study"]

@@ -28,6 +28,8 @@ from resnet_study.training.recipes import get_recipe
 sys.path.append(str(paths.ROOT / "benchmarks"))
 from loops import MAKERS
 
+pytestmark = pytest.mark.slow
+
 PICTURES = Augmentation(scales=(8, 15), crop=7, flip=True, colour=True)
 DIGITS = get_recipe("digits", epochs=3, batch=16)  # 50 images: the fourth batch is an odd one
 RECIPES = {

@@ -271,6 +271,7 @@ def test_a_run_that_diverges_is_recorded_as_a_result(tmp_path):
     assert run.state(tmp_path) == "recorded"
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_curve_in_another_process_with_other_threads(
     tiny_run, tiny_record, tmp_path
 ):

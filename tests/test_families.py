@@ -71,6 +71,7 @@ def test_a_file_that_is_no_family_is_told_in_one_line(blocks, name, text, told):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_family_of_a_workspace_trains_from_the_command_line(tmp_path):
     (tmp_path / "blocks").mkdir()
     (tmp_path / "blocks" / "mine.py").write_text(MINE)

@@ -183,6 +183,7 @@ def test_measuring_the_start_leaves_the_model_and_the_random_state_alone(dataset
     assert describe_gates(model, dataset, RECIPE, columns)["start"] is columns
 
 
+@pytest.mark.slow
 def test_the_record_of_a_gated_net_holds_its_gates_and_stays_small(tmp_path):
     run = Run(get_recipe("digits", epochs=2, width=2), "highway", 18, 0, gates=Gates(bias=-1))
     path = perform(run, device="cpu", runs_dir=tmp_path)
@@ -202,6 +203,7 @@ def test_other_records_hold_none(tiny_record, tmp_path):
     assert "gates" not in record
 
 
+@pytest.mark.slow
 def test_a_summary_has_one_row_a_run_with_means_over_the_blocks(tmp_path):
     recipe = get_recipe("digits", epochs=1, width=1)
     runs = [

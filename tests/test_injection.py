@@ -21,6 +21,8 @@ from resnet_study.pipeline.measurements import MEASUREMENTS
 from resnet_study.pipeline.records import RecordError, read_record, write_record
 from resnet_study.pipeline.verification import file_faults
 
+pytestmark = pytest.mark.slow
+
 TAG = "<img src=x onerror=alert(1)>"
 ATTACKS = [TAG, f'">{TAG}', f"'>{TAG}", f"</script><script>{TAG}", f"`{TAG}`", f"]({TAG})"]
 BENCHMARK = benchmarks.find_results()[0]

@@ -6,6 +6,8 @@ from resnet_study.models.matching import matched_widths
 from resnet_study.models.networks import build_model, count_multiply_adds, count_parameters
 from resnet_study.models.options import Gates
 
+pytestmark = pytest.mark.slow
+
 DIGITS = {"classes": 10, "stem": "small"}
 
 

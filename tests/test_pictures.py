@@ -22,6 +22,8 @@ from resnet_study.data.options import Augmentation
 from resnet_study.data.tiny_imagenet import read_image
 from resnet_study.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 SMALL = Augmentation(scales=(64, 64), crop=64)
 
 

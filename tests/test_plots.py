@@ -151,6 +151,7 @@ def test_the_same_figure_is_the_same_bytes(curves, tmp_path):
     assert (tmp_path / "second.svg").read_bytes() == first
 
 
+@pytest.mark.slow
 def test_the_same_figure_is_the_same_bytes_in_another_process(tmp_path):
     code = (
         "import sys; from resnet_study.figures import fig2, style; "

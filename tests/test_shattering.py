@@ -45,6 +45,7 @@ def _images(points, shape=(1, 8, 8)):
 
 
 @pytest.mark.parametrize("layers", EXPECTED)
+@pytest.mark.slow
 def test_correlations_of_toy_networks_are_the_known_ones(layers):
     found = [
         scalar_autocorrelation(family, layers, [1], seeds=range(8)).correlation

@@ -21,6 +21,7 @@ def test_every_claims_whole_rule_decides_falsely_in_at_most_one_draw_of_twenty(r
     assert (table.share <= 0.0565).all()
 
 
+@pytest.mark.slow
 def test_the_record_is_what_the_rules_of_today_do(recorded):
     again = false_decisions(100, seed=1).set_index(["claim", "true"])["share"]
     before = recorded["false_decisions"].set_index(["claim", "true"])["share"]

@@ -17,6 +17,8 @@ from resnet_study.pipeline.verification import verify
 from resnet_study.pipeline.weights import images_of, load_trained, trained
 from resnet_study.training.loop import evaluate
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):

@@ -29,24 +29,29 @@ def to_torchvision(network: Network) -> nn.Module:
                 f"{name} is no block of torchvision's; accepted: residual nets with batch "
                 "normalisation"
             )
+    convolution, normalisation, _, *pool = copy.deepcopy(network.stem)
+    stages = [nn.Sequential(*map(_block, stage.children())) for stage in network.stages]
+    stages += [nn.Identity()] * (4 - len(stages))
+    parts = {
+        "conv1": convolution,
+        "bn1": normalisation,
+        "maxpool": pool[0] if pool else nn.Identity(),
+        **{f"layer{number}": stage for number, stage in enumerate(stages, start=1)},
+        "fc": copy.deepcopy(network.classifier),
+    }
     theirs = ResNet(BasicBlock, [1, 1, 1, 1])
-    theirs.conv1, theirs.bn1, theirs.relu, *pool = copy.deepcopy(network.stem)
-    theirs.maxpool = pool[0] if pool else nn.Identity()
-    stages = [nn.Sequential(*map(_block, stage)) for stage in network.stages]
-    for number in range(1, 5):
-        setattr(
-            theirs, f"layer{number}", stages[number - 1] if number <= len(stages) else nn.Identity()
-        )
-    theirs.fc = copy.deepcopy(network.classifier)
+    for name, part in parts.items():
+        setattr(theirs, name, part)
     return theirs.to(network.classifier.weight).train(network.training)  # its type and device
 
 
 LAYERS = ["conv1", "bn1", "relu", "conv2", "bn2"]
 
 
-def _block(block: ResidualBlock) -> nn.Module:
+def _block(block: nn.Module) -> nn.Module:
     from torchvision.models.resnet import BasicBlock
 
+    assert isinstance(block, ResidualBlock)
     first, last = block.branch.conv1, block.branch.conv2
     theirs = BasicBlock(first.in_channels, last.out_channels, first.stride[0])
     for name in LAYERS:
