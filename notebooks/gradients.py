@@ -144,7 +144,7 @@ Markdown(f"**{len(found)} of {len(watched)} trainings are watched and recorded.*
 # %% [markdown]
 # ## From the first step to the last
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gradient-growth", "caption": "Gradient at the stem over that at the last block, in decades, against the iteration (0 is before the first step). Solid: plain nets, dashed: ResNets; colours are depths. Lines are means over seeds, bands reach from the lowest to the highest. Grey: in bounds. Left with batch normalisation, right without; the axes differ."}, "image": {"alt": "Two panels of decades against the iteration on a logarithmic axis. Left, with batch normalisation, the lines of plain nets start high, the deeper the higher, and fall within the first ten iterations; the lines of residual nets start lower. Right, the nets without batch normalisation. The table below has the numbers."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gradient-growth", "caption": "Gradient at the stem over that at the last block, in decades, against the iteration (0 is before the first step). Solid and grey: plain nets, dashed and green: ResNets; the darker, the deeper. Lines are means over seeds, bands reach from the lowest to the highest. Grey: in bounds. Left with batch normalisation, right without; the axes differ."}, "image": {"alt": "Two panels of decades against the iteration on a logarithmic axis. Left, with batch normalisation, the lines of plain nets start high, the deeper the higher, and fall within the first ten iterations; the lines of residual nets start lower. Right, the nets without batch normalisation. The table below has the numbers."}}
 sources.figure(gradients_figures.growth(grown), grown, files)
 
 # %% [markdown]

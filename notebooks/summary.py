@@ -9,9 +9,12 @@
 # %% [markdown]
 # # Residual learning, reproduced
 #
-# In 2019 a blog post told a wide audience why deep networks would not train, how residual networks cured that, and why
-# they beat Highway networks {cite}`cui2019resnet`. This book turns its nine claims into experiments that
-# anyone can repeat, and says what came out, also where the post is wrong.
+# A net of 34 plain layers could copy one of 18 and pass the rest through unchanged. It should never be worse. It is, on the very
+# images that it was trained on: left. With shortcuts it is not: right. Why? A blog post of 2019 says: vanishing gradients
+# {cite}`cui2019resnet`. This book turns its nine claims into experiments that anyone can repeat.
+#
+# **The answer.** Depth hurts plain nets, and shortcuts mend that, by making them easy to train. Vanishing gradients are not what
+# stops a plain net today, and Highway nets do the same where their gates let them.
 
 # %% tags=["remove-cell"]
 from myst_nb import glue
@@ -40,7 +43,7 @@ folder = paths.ROOT / runs_dir
 found = claims.examine(folder, paths.ROOT / measurements_dir)
 central = EXPERIMENTS["fig2"].recorded(folder, "tiny-imagenet-50")
 
-# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-front", "caption": "Above ours, on fifty classes of small pictures, six seeds; below the paper's on ImageNet, one training each. Thin lines: training error; bold lines: validation error. Ours are means over seeds, bands reach from the lowest seed to the highest."}, "image": {"alt": "Four panels of error against iteration, plain nets left and residual nets right, ours above and the paper's below. In both rows the plain net of 34 layers lies above the one of 18 throughout. Of the residual nets the one of 34 layers ends below in training error; in validation error the paper's does too, and ours end level."}}
+# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-front", "caption": "Above ours, on fifty classes of small pictures, six seeds; below the paper's on ImageNet, one training each. Grey: plain nets; green: residual nets; the darker, the deeper. Thin lines: training error; bold lines: validation error. Ours are means over seeds, bands reach from the lowest seed to the highest."}, "image": {"alt": "Four panels of error against iteration, plain nets left and residual nets right, ours above and the paper's below. In both rows the plain net of 34 layers lies above the one of 18 throughout. Of the residual nets the one of 34 layers ends below in training error; in validation error the paper's does too, and ours end level."}}
 if central:
     shown = {
         "on fifty classes": style.long_curves(load_curves(central)),
@@ -49,9 +52,6 @@ if central:
     sources.figure(fig2.fig2(shown), shown, [*central, CURVES])
 
 # %% [markdown]
-# A net of 34 plain layers could copy one of 18 and pass the rest through unchanged. It should never be worse. It is, on the very
-# images that it was trained on: left. With shortcuts it is not: right. That is the surprise that the post explains.
-#
 # [Train two such nets yourself](../book/try.md), here in the page, in less than a minute. Then read on: [is it vanishing
 # gradients?](story_gradients.ipynb) · [what does a shortcut do?](story_shortcut.ipynb) · [is it only the
 # shortcut?](../book/objections_live.md) · [a thousand layers](story_depth.ipynb) · [Highways](story_highway.ipynb) ·
@@ -119,5 +119,4 @@ sources.numbers(records)
 # It prints its errors; on a processor of the record's make they are the record's to the last digit, on another one close to them. `make reproduce` trains all nets
 # of Fig. 2 with seeds that are not ours and renders this book from them: see [Reproduce it](../book/reproduce.md).
 #
-# **The answer.** Depth hurts plain nets, and shortcuts mend that, by making them easy to train. Vanishing gradients are not what
-# stops a plain net today, and Highway nets do the same where their gates let them.
+# Where to begin? With two nets that train before your eyes, [on the next page](../book/try.md).

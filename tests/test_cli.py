@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import subprocess
@@ -298,6 +299,24 @@ def test_status_counts_the_runs_of_every_experiment_and_recipe(tmp_path, command
     assert lines[grids] == "runs of no experiment: 0 recorded"
     assert lines[grids + 1].startswith(f"measurements, {len(MEASUREMENTS)}: ")
     assert lines[0] == "fig2 on digits, 20 runs: 0 recorded, 0 part-trained, 20 missing, 0 stale"
+
+
+def test_status_as_json_says_the_same_run_by_run(tmp_path, command, tiny_record):
+    mine = tmp_path / "mine" / "digits" / tiny_record.name
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(tiny_record.read_bytes())
+    run = EXPERIMENTS["fig2"].runs("digits")[0]
+    path = run.checkpoint_path(tmp_path / "mine")
+    Checkpoint(path, {"configuration": run.config}).save({"step": 115, "steps": 460})
+    found = json.loads(command("status", "--json", "--runs-dir", tmp_path / "mine")[1])
+    assert found["others"] == [f"digits/{tiny_record.stem}"]
+    assert found["measurements"].keys() == MEASUREMENTS.keys()
+    first = found["experiments"][0]
+    assert (first["experiment"], first["recipe"], len(first["runs"])) == ("fig2", "digits", 20)
+    assert first["runs"][0] == {"name": run.name, "state": "part-trained", "done": 0.25}
+    assert first["runs"][1]["state"] == "missing"
+    found = json.loads(command(*STATUS, "--json", "--runs-dir", tmp_path / "mine")[1])
+    assert found == {"experiments": [first]}
 
 
 def test_status_shows_runs_that_no_experiment_asks_for(tmp_path, command, tiny_record):

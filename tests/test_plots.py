@@ -72,11 +72,18 @@ def test_a_panel_has_a_thin_and_a_bold_line_for_each_depth(curves, with_seeds):
         assert widths[36 + offset] == widths[68 + offset] >= 2 * widths[18 + offset]
 
 
-def test_colour_tells_depth_and_nothing_else(curves):
-    for axes in fig2.fig2({"": curves}).axes:
+def test_colour_tells_the_net_and_nothing_else(curves):
+    for family, axes in zip(("plain", "residual"), fig2.fig2({"": curves}).axes, strict=True):
         colours = {round(line.get_ydata()[0]): line.get_color() for line in _lines(axes)}
-        assert colours[19] == colours[37] == style.DEPTH_COLOURS[18]
-        assert colours[35] == colours[69] == style.DEPTH_COLOURS[34]
+        assert colours[19] == colours[37] == style.net_colour(family, 18)
+        assert colours[35] == colours[69] == style.net_colour(family, 34)
+
+
+def test_the_deeper_the_darker_in_the_familys_colour():
+    for family, colour in FAMILY_COLOURS.items():
+        shades = [sum(to_rgba(style.net_colour(family, depth))[:3]) for depth in (18, 34, 56)]
+        assert style.net_colour(family, 18).lower() == colour.lower()
+        assert shades[0] > 1.8 * shades[1] > 3.6 * shades[2]
 
 
 def _contrast(colour, background):
@@ -92,20 +99,19 @@ def _contrast(colour, background):
 
 @pytest.mark.parametrize(
     "colour",
-    sorted({*style.DEPTH_COLOURS.values(), *speed.LOOP_COLOURS.values(), *FAMILY_COLOURS.values()}),
+    sorted({*style.NEUTRAL, *speed.LOOP_COLOURS.values(), *FAMILY_COLOURS.values()}),
 )
 def test_colours_stand_out_from_a_white_page(colour):
     assert _contrast(colour, "white") > 3  # WCAG 2.1, 1.4.11: graphics
 
 
-def test_the_legend_names_every_line(curves):
-    (legend,) = fig2.fig2({"": curves}).legends
-    assert {text.get_text() for text in legend.get_texts()} == {
-        "18 layers, training",
-        "18 layers, validation",
-        "34 layers, training",
-        "34 layers, validation",
-    }
+def test_every_line_is_named(curves):
+    figure = fig2.fig2({"": curves})
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["training", "validation"]
+    for axes in figure.axes:
+        heights = {text.get_text(): text.xy[1] for text in axes.texts}
+        assert heights["34 layers"] > heights["18 layers"]  # the worse one is above
 
 
 def test_a_band_reaches_from_the_lowest_seed_to_the_highest(curves):

@@ -1,6 +1,12 @@
+import sys
+
 import pytest
 
+from resnet_study.errors import InputError
 from resnet_study.models.networks import build_model
+from resnet_study.pipeline.perform import perform
+from resnet_study.pipeline.records import read_record
+from resnet_study.pipeline.run import make_run
 from resnet_study.training import progress
 from resnet_study.training.loop import Evaluation, train
 from resnet_study.training.recipes import get_recipe
@@ -45,3 +51,28 @@ def test_time_to_go_counts_from_where_a_training_went_on(monkeypatch):
 )
 def test_durations_in_words(seconds, text):
     assert progress.in_words(seconds) == text
+
+
+@pytest.mark.slow
+def test_tensorboard_shows_the_curve_of_the_record(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = make_run("digits", depth=8, epochs=2, width=1)
+    path = perform(run, device="cpu", runs_dir=tmp_path / "runs", tensorboard=tmp_path / "curves")
+    curve = read_record(path)["curve"]
+    shown = EventAccumulator(str(tmp_path / "curves" / "digits" / run.name)).Reload()
+    assert {*shown.Tags()["scalars"]} == {*curve} - {"epoch", "iteration"}
+    for name in shown.Tags()["scalars"]:
+        points = shown.Scalars(name)
+        assert [point.step for point in points] == curve["iteration"]
+        assert [point.value for point in points] == pytest.approx(curve[name], rel=1e-6)
+
+
+def test_tensorboard_that_is_not_installed_is_named_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with (
+        pytest.raises(InputError, match=r"accepted: pip install 'resnet-study\[tensorboard\]'"),
+        progress.tensorboard(tmp_path / "curves"),
+    ):
+        pass
+    assert not (tmp_path / "curves").exists()

@@ -58,13 +58,13 @@ def card(title: str):
     figure.text(0.05, 0.86, title, fontsize=34, fontweight="bold", color="#12202b")
     for axes, (family, name) in zip(panels, CARD_FAMILIES.items(), strict=True):
         for depth, lines in curves[curves.family == family].groupby("depth"):
-            style.draw_curves(axes, lines, style.DEPTH_COLOURS[depth])
+            colour = style.net_colour(family, depth)
+            style.draw_curves(axes, lines, colour)
+            axes.plot([], [], color=colour, linewidth=4, label=f"{depth} layers")
         style.label_curves(axes)
         axes.set_title(name, fontsize=20)
+        axes.legend(fontsize=18)
     panels[1].set_ylabel("")
-    for depth, colour in style.DEPTH_COLOURS.items():
-        panels[1].plot([], [], color=colour, linewidth=4, label=f"{depth} layers")
-    panels[1].legend(fontsize=18)
     return figure
 
 

@@ -94,7 +94,7 @@
           .filter(([, run]) => run.family === family && run.depth === depth)
           .sort(([, a], [, b]) => a[metric].at(-1) - b[metric].at(-1));
         return seeds.map(([name, run], i) => ({
-          points: points(run.at, run[metric]), class: `seed depth-${depth}`, link: `runs.html#${name}`,
+          points: points(run.at, run[metric]), class: `seed ${family} depth-${depth}`, link: `runs.html#${name}`,
           name: `${name}${run.diverged ? ", diverged" : `: ${run[metric].at(-1)} %`}`,
           label: i === seeds.length >> 1 ? `${depth} layers` : null,
         }));
@@ -102,7 +102,7 @@
       const theirs = paper.filter((line) => line.family === family && line.metric === metric);
       if (form.elements.paper.checked) {
         for (const { depth, at, error } of theirs) {
-          lines.push({ points: points(at, error), class: `paper depth-${depth}`, label: `paper, ${depth}` });
+          lines.push({ points: points(at, error), class: `paper ${family} depth-${depth}`, label: `paper, ${depth}` });
         }
       }
       Charts.draw(byId(family), {

@@ -7,17 +7,16 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from torch import nn
 
-from resnet_study.figures.style import DEPTH_COLOURS, OTHER_DEPTHS
+from resnet_study.figures.style import FAMILY_COLOURS, NEUTRAL
 from resnet_study.models.blocks import PaddedIdentity, PlainBlock, ResidualBlock
 from resnet_study.models.highway import HighwayBlock
 from resnet_study.models.networks import Network, build_model, count_multiply_adds, count_parameters
 from resnet_study.models.options import Gates
 from resnet_study.questions.words import network
 
-# Colours that any eye tells apart.
-BRANCH = DEPTH_COLOURS[18]  # colour of the branch
-SHORTCUT = DEPTH_COLOURS[34]  # colour of the shortcut
-GATE = OTHER_DEPTHS  # colour of the gate
+BRANCH = NEUTRAL[0]  # colour of the branch, which all families have
+SHORTCUT = FAMILY_COLOURS["residual"]  # colour of the shortcut
+GATE = FAMILY_COLOURS["highway"]  # colour of the gate
 INK = "#222222"  # of text and lines
 OPERATIONS = "+×"  # stand in a circle, all else in a box
 # Rows, counted from the top.

@@ -8,11 +8,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from resnet_study.figures.style import (
-    DEPTH_COLOURS,
     FAMILY_COLOURS,
-    OTHER_DEPTHS,
     WIDTHS,
     line_and_band,
+    net_colour,
 )
 from resnet_study.questions.words import (
     POINTS,
@@ -68,7 +67,7 @@ def limit(errors: pd.DataFrame) -> Figure:
         axes.plot(
             points.bias,
             points.error,
-            color=DEPTH_COLOURS.get(depth, OTHER_DEPTHS),
+            color=net_colour("residual", depth),
             marker=marker,
             label=network("residual", depth),
         )

@@ -6,10 +6,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from resnet_study.figures.style import (
-    DEPTH_COLOURS,
+    INK,
     WIDTHS,
     curve_panel,
     long_curves,
+    net_colour,
 )
 from resnet_study.questions.effects import FIG2_EFFECTS
 from resnet_study.questions.verdicts import read
@@ -27,8 +28,9 @@ FIG2_FAMILIES = ("plain", "residual")  # left and right, as in the post
 def fig2(sets: dict[str, pd.DataFrame]) -> Figure:
     """Fig. 2 of the post: plain nets left, residual nets right, on shared axes.
 
-    Thin lines are training error, bold ones validation error; lines are means over
-    seeds, bands reach from the lowest seed to the highest.
+    Grey is plain and green residual, the darker the deeper, and each net is named at its end. Thin
+    lines are training error, bold ones validation error; lines are means over seeds, bands reach
+    from the lowest seed to the highest.
 
     Args:
         sets: title to long curves (see :func:`long_curves`), one row of panels each.
@@ -37,7 +39,7 @@ def fig2(sets: dict[str, pd.DataFrame]) -> Figure:
     figure, grid = plt.subplots(
         rows,
         len(FIG2_FAMILIES),
-        figsize=(7.2, 0.6 + 2.9 * rows),
+        figsize=(7.2, 0.6 + 2.4 * rows),
         sharex="row",
         sharey=True,
         squeeze=False,
@@ -47,15 +49,34 @@ def fig2(sets: dict[str, pd.DataFrame]) -> Figure:
         for axes, family in zip(panels, FIG2_FAMILIES, strict=True):
             curve_panel(axes, curves[curves.family == family])
             axes.set_title(f"{NETWORKS[family]} {title}".strip())
+            _name_depths(axes, curves[curves.family == family])
     for axes in grid[:, 1:].flat:
         axes.set_ylabel("")
+    grid[0, 0].margins(y=0.12)  # room for names below the lowest lines
     handles = [
-        Line2D([], [], color=colour, linewidth=width, label=f"{depth} layers, {split}")
-        for depth, colour in DEPTH_COLOURS.items()
-        for split, width in WIDTHS.items()
+        Line2D([], [], color=INK, linewidth=width, label=split) for split, width in WIDTHS.items()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
+
+
+def _name_depths(axes: plt.Axes, curves: pd.DataFrame) -> None:
+    """Name each net at the end of its lines, the worst above them and the others below."""
+    ends = curves[curves.iteration == curves.iteration.max()]
+    errors = ends.groupby(["depth", "split"]).error_percent.mean().unstack()
+    ranked = errors.sort_values("validation", ascending=False)
+    for place, (depth, ended) in enumerate(ranked.iterrows()):
+        axes.annotate(
+            f"{depth} layers",
+            (curves.iteration.max(), ended.min() if place else ended.max()),
+            xytext=(0, -4 if place else 4),
+            textcoords="offset points",
+            ha="right",
+            va="top" if place else "bottom",
+            color=net_colour(curves.family.iloc[0], depth),
+            fontweight="bold",
+            fontsize="small",
+        )
 
 
 def curve(curves: pd.DataFrame, title: str) -> Figure:

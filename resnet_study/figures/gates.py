@@ -59,7 +59,7 @@ def summarise(gates: pd.DataFrame, lesions: pd.DataFrame) -> pd.DataFrame:
 BIAS_STYLES = {
     0: ("#D55E00", "X"),
     -1: ("#8C6400", "^"),
-    -2: ("#009E73", "v"),
+    -2: ("#117799", "v"),
     -3: ("#0072B2", "D"),
     -4: ("#B2508C", "s"),
     -6: ("#444444", "o"),

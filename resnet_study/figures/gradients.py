@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from resnet_study.figures.style import DEPTH_COLOURS, OTHER_DEPTHS
+from resnet_study.figures.style import FAMILY_COLOURS, net_colour
 from resnet_study.questions.gradients import decades, reading
 from resnet_study.questions.words import (
     NETWORKS,
@@ -64,7 +64,7 @@ def growth(grown: pd.DataFrame) -> Figure:
         axes.axhspan(-1, 1, color="#888888", alpha=0.15, linewidth=0)
         for (family, depth), nets in chosen.groupby(["family", "depth"]):
             seeds = np.log10(nets.pivot(index="iteration", columns="seed", values="total"))
-            colour = DEPTH_COLOURS.get(depth, OTHER_DEPTHS)
+            colour = net_colour(family, depth)
             axes.plot(seeds.index, seeds.mean(axis=1), STYLES[family], color=colour)
             axes.fill_between(
                 seeds.index,
@@ -80,11 +80,11 @@ def growth(grown: pd.DataFrame) -> Figure:
     panels[0].set_ylabel("gradient, stem over last block, decades")
     depths = sorted(grown.depth.unique())
     handles = [
-        Line2D([], [], color="#444444", linestyle=style, label=NETWORKS[name])
+        Line2D([], [], color=FAMILY_COLOURS[name], linestyle=style, label=NETWORKS[name])
         for name, style in STYLES.items()
     ]
     handles += [
-        Line2D([], [], color=DEPTH_COLOURS.get(depth, OTHER_DEPTHS), label=f"{depth} layers")
+        Line2D([], [], color=net_colour("plain", depth), label=f"{depth} layers")
         for depth in depths
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
@@ -99,9 +99,9 @@ def shattering(correlations: pd.DataFrame) -> Figure:
     first = correlations[correlations.lag == 1]
     figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.4), sharey=True, layout="constrained")
     titles = {"start": "before training", "end": "after training"}
-    markers = {"plain": ("s", "#444444"), "residual": ("o", DEPTH_COLOURS[18])}
+    markers = {"plain": "s", "residual": "o"}
     for axes, (when, title) in zip(panels, titles.items(), strict=True):
-        for family, (marker, colour) in markers.items():
+        for family, marker in markers.items():
             nets = first[(first["when"] == when) & (first.family == family)]
             seeds = nets.groupby(["depth", "seed"]).correlation.mean().unstack()
             middle = seeds.mean(axis=1)
@@ -110,7 +110,7 @@ def shattering(correlations: pd.DataFrame) -> Figure:
                 middle,
                 yerr=[middle - seeds.min(axis=1), seeds.max(axis=1) - middle],
                 fmt=f"{marker}-",
-                color=colour,
+                color=FAMILY_COLOURS[family],
                 capsize=3,
                 label=NETWORKS[family],
             )

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from resnet_study.figures.style import DEPTH_COLOURS
+from resnet_study.figures.style import net_colour
 
 VALIDATION = "validation"  # the test set that all report on
 TEST_SETS = (VALIDATION, "ReaL", "V2", "Sketch", "R", "A")
@@ -28,8 +28,10 @@ def resnet_pairs(pairs: pd.DataFrame) -> Figure:
     _errors(left, validated)
     _differences(right, pairs)
     handles = [
-        Line2D([], [], ls="", marker="o", color=colour, label=f"ResNet-{depth}")
-        for depth, colour in DEPTH_COLOURS.items()
+        Line2D(
+            [], [], ls="", marker="o", color=net_colour("residual", depth), label=f"ResNet-{depth}"
+        )
+        for depth in (18, 34)
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
@@ -40,7 +42,7 @@ def _errors(axes: plt.Axes, pairs: pd.DataFrame) -> None:
     rows = range(len(pairs))
     axes.hlines(rows, pairs.error, pairs.error_of_reference, color="#999999", linewidth=1.2)
     for depth, errors in {18: pairs.error_of_reference, 34: pairs.error}.items():
-        axes.plot(errors, rows, "o", color=DEPTH_COLOURS[depth], markersize=5)
+        axes.plot(errors, rows, "o", color=net_colour("residual", depth), markersize=5)
     axes.set_yticks(rows, map(_name, pairs.itertuples()), fontsize=8)
     axes.set_ylim(-0.7, len(pairs) - 0.3)
     axes.grid(axis="y", visible=False)

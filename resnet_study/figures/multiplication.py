@@ -5,14 +5,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from resnet_study.figures.style import DEPTH_COLOURS, OTHER_DEPTHS
+from resnet_study.figures.style import NEUTRAL
 from resnet_study.questions.words import (
     scientific,
 )
 
 INITIALISATION_NAMES = {"lecun": "variance 1/N", "he": "variance 2/N (He)"}
 # Colour-blind safe, by initialisation; with batch normalisation the initialisation is no matter.
-COLOURS = {"lecun": DEPTH_COLOURS[18], "he": DEPTH_COLOURS[34], "normalised": OTHER_DEPTHS}
+COLOURS = dict(zip(("lecun", "he", "normalised"), NEUTRAL, strict=True))
 ACTIVATION_NAMES = {"sigmoid": "sigmoid", "tanh": "tanh", "relu": "ReLU"}
 NORMALISATION_NAMES = {False: "none", True: "batch normalisation"}
 SHORTCUT_NAMES = {False: "none", True: "identity"}

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from resnet_study.figures.style import DEPTH_COLOURS, OTHER_DEPTHS
+from resnet_study.figures.style import INK, net_colour
 from resnet_study.questions.words import NETWORKS, network, scientific
 
 FAMILIES = ("plain", "residual")
@@ -36,13 +36,13 @@ def responses(table: pd.DataFrame) -> Figure:
     for axes, family in zip(panels, FAMILIES, strict=True):
         for depth in depths:
             chosen = table[(table.family == family) & (table.depth == depth)]
-            colour = DEPTH_COLOURS.get(depth, OTHER_DEPTHS)
+            colour = net_colour(family, depth)
             _band(axes, chosen, "position", "deviation", color=colour)
         axes.set(title=NETWORKS[family], xlabel="layer", yscale="log")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     panels[0].set_ylabel("deviation of the response")
     handles = [
-        Line2D([], [], color=DEPTH_COLOURS.get(depth, OTHER_DEPTHS), label=f"{depth} layers")
+        Line2D([], [], color=net_colour("plain", depth), label=f"{depth} layers")
         for depth in depths
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(depths))
@@ -56,12 +56,13 @@ def lesions(table: pd.DataFrame, depth: int) -> Figure:
     which is a line across.
     """
     figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.6), sharey=True, layout="constrained")
-    colours = {"error": DEPTH_COLOURS[34], "recalibrated": DEPTH_COLOURS[18]}
+    styles = {"error": "--", "recalibrated": "-"}
     for axes, family in zip(panels, FAMILIES, strict=True):
         chosen = table[(table.family == family) & (table.depth == depth)]
         names = {name: place for place, name in enumerate(dict.fromkeys(chosen.block), start=1)}
         chosen = chosen.assign(place=chosen.block.map(names))
-        for (column, colour), style in zip(colours.items(), ("--", "-"), strict=True):
+        for column, style in styles.items():
+            colour = net_colour(family, depth)
             _band(axes, chosen, "place", column, color=colour, linestyle=style)
         axes.axhline(chosen.whole.mean(), color="#444444", linestyle=":")
         for name, place in names.items():
@@ -71,8 +72,8 @@ def lesions(table: pd.DataFrame, depth: int) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     panels[0].set_ylabel("validation error (%)")
     handles = [
-        Line2D([], [], color=colours["error"], linestyle="--", label="as it is"),
-        Line2D([], [], color=colours["recalibrated"], label="recalibrated"),
+        Line2D([], [], color=INK, linestyle="--", label="as it is"),
+        Line2D([], [], color=INK, label="recalibrated"),
         Line2D([], [], color="#444444", linestyle=":", label="whole net"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)

@@ -17,7 +17,7 @@ from resnet_study.questions.words import (
 )
 from resnet_study.statistics import estimate
 
-LOOP_COLOURS = {"stock": "#D55E00", "resident": "#0072B2", "ours": "#009E73"}  # theirs too
+LOOP_COLOURS = {"stock": "#D55E00", "resident": "#0072B2", "ours": "#8C6400"}  # theirs too
 
 
 def speeds(measured: pd.DataFrame, title: str) -> Figure:

@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from matplotlib.ticker import EngFormatter, MaxNLocator
@@ -31,6 +32,12 @@ TICKS = (0, 1, 3, 10, 30, 100)
 def family_colour(family: str) -> str:
     """Of a family of the study, or of a file of its own."""
     return FAMILY_COLOURS.get(family) or load_family(family).COLOUR
+
+
+def net_colour(family: str, depth: int) -> str:
+    """Its family's colour, the darker the deeper: at 34 layers half as bright as at 18."""
+    shade = 1.0 if depth <= 18 else 0.5 if depth <= 34 else 0.2
+    return to_hex([shade * part for part in to_rgb(family_colour(family))])
 
 
 def error_panels(
@@ -106,8 +113,8 @@ def line_and_band(axes: plt.Axes, seeds: pd.DataFrame, **style) -> None:
         )
 
 
-DEPTH_COLOURS = {18: "#0072B2", 34: "#D55E00"}  # Okabe & Ito: told apart by any eye
-OTHER_DEPTHS = "#009E73"
+NEUTRAL = ("#0072B2", "#D55E00", "#8C6400")  # of what is no net: Okabe & Ito, the last one darker
+INK = "#444444"  # of what belongs to several nets
 WIDTHS = {"training": 0.9, "validation": 2.4}  # thin and bold, as in the post
 
 
@@ -197,9 +204,9 @@ def long_curves(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def curve_panel(axes: plt.Axes, curves: pd.DataFrame) -> None:
-    """Lines of one family: colour for depth, width for split, a band over seeds."""
-    for depth, lines in curves.groupby("depth"):
-        draw_curves(axes, lines, DEPTH_COLOURS.get(depth, OTHER_DEPTHS))
+    """Lines of families: colour for the net, width for split, a band over seeds."""
+    for (family, depth), lines in curves.groupby(["family", "depth"]):
+        draw_curves(axes, lines, net_colour(family, depth))
     label_curves(axes)
 
 
