@@ -129,7 +129,7 @@ def processes_of(session):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_measurement_that_is_ended_leaves_no_process_and_nothing_half_written(tmp_path, number):
     measuring = subprocess.Popen(
-        [sys.executable, "-m", "resnet_study", "measure", "anatomy-plain-18-seed-0"],
+        [sys.executable, "-m", "resnet_study", "measure", "--overwrite", "anatomy-plain-18-seed-0"],
         env=os.environ | {"RESNET_STUDY_ROOT": str(tmp_path)},
         stderr=subprocess.DEVNULL,
         start_new_session=True,

@@ -31,6 +31,7 @@ from resnet_study.questions.experiments import EXPERIMENTS
 LOG = logging.getLogger(__name__)
 CELLS = "cells"  # key of a page's code cells in its metadata
 DOWNLOADS = "downloads"  # folder of the site
+MOST_OVERLAID = 60  # curves that can still be told apart, or most of them
 FEW = 3  # commits that a line names; more are counted
 OTHERS = {  # folders of what others measured, in words
     "data/paper": "curves of the paper",
@@ -273,7 +274,8 @@ class Page:
         parts += [] if files else ["nothing but its code"]
         parts += [f"checksum {source['checksum']}"] if files and source["checksum"] else []
         parts += [_made_at(source["commits"])] if source["commits"] else []
-        links = [_download(address, title) for title, address in downloads.items()]
+        links = self._overlay(files)
+        links += [_download(address, title) for title, address in downloads.items()]
         links += [
             _download(self._relative(f"_sources/notebooks/{name}"), name if several else "notebook")
             for name in notebooks
@@ -282,6 +284,19 @@ class Page:
             '<div class="source"><details><summary>Source: {}</summary>{}</details>'
             '<p class="take-away">{}</p></div>'
         ).format(" · ".join(parts), self._details(source, origins), Markup(" · ").join(links))
+
+    def _overlay(self, files: dict[str, list[str]]) -> list[Markup]:
+        """The link to all runs with the curves of ``files`` over each other; none for too many."""
+        runs = [
+            f"{posixpath.basename(folder)}/{posixpath.splitext(name)[0]}"
+            for folder, names in files.items()
+            if posixpath.dirname(folder) == "data/runs"
+            for name in names
+        ]
+        if not 0 < len(runs) <= MOST_OVERLAID:
+            return []
+        address = f"{self.link_to('book/runs')}#{','.join(runs)}"
+        return [Markup('<a href="{}">runs</a>').format(address)]
 
     def _details(self, source: dict, origins: list[str]) -> Markup:
         """What does not fit in the line: commands, files, all commits."""
