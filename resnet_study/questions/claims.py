@@ -496,7 +496,7 @@ def as_json(found: dict[str, Examined]) -> list[dict]:
             "where": finding.where,
             "answer": finding.answer,
             "bearing": finding.bearing,
-            "checks": {str(check): met for check, met in finding.checks.items()},
+            "checks": {str(check): bool(met) for check, met in finding.checks.items()},
             "effects": effects,
             "p": number(finding.p),
             "missing": finding.command,
