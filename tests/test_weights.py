@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torchvision
-from torch import nn
+from test_models import shaken
 
 from resnet_study import paths
 from resnet_study.data.datasets import load_data
@@ -108,23 +108,12 @@ def test_the_command_keeps_weights(command, tmp_path, way):
         assert _validation_error(record) == read_record(record)["final"]["validation_error"]
 
 
-def _shaken(network):
-    """Fresh batch normalisation is the identity, and would hide a layer in the wrong place."""
-    for part in network.modules():
-        if isinstance(part, nn.BatchNorm2d):
-            nn.init.uniform_(part.running_mean, -0.5, 0.5)
-            nn.init.uniform_(part.running_var, 0.5, 2)
-            nn.init.uniform_(part.weight, 0.5, 1)
-            nn.init.uniform_(part.bias, -0.5, 0.5)
-    return network.eval()
-
-
 @pytest.mark.parametrize("shortcut", ["A", "B", "C"])
 @pytest.mark.parametrize(("depth", "stem"), [(18, "imagenet"), (34, "imagenet"), (20, "small")])
 def test_torchvision_gives_the_same_logits(depth, stem, shortcut):
     torch.manual_seed(0)
     options = {"classes": 7, "stem": stem, "shortcut": shortcut}
-    ours = _shaken(build_model("residual", depth, width=8, **options)).double()
+    ours = shaken(build_model("residual", depth, width=8, **options)).double()
     images = torch.randn(2, 3, 64, 64, dtype=torch.float64)
     with torch.no_grad():
         expected = ours(images)
@@ -136,7 +125,7 @@ def test_torchvision_gives_the_same_logits(depth, stem, shortcut):
 
 @pytest.mark.parametrize("shortcut", ["A", "B"])
 def test_the_weights_fit_torchvisions_own_net(shortcut):
-    ours = _shaken(build_model("residual", 34, classes=10, shortcut=shortcut))
+    ours = shaken(build_model("residual", 34, classes=10, shortcut=shortcut))
     theirs = torchvision.models.resnet34(num_classes=10)
     theirs.load_state_dict(to_torchvision(ours).state_dict())
     images = torch.randn(2, 3, 64, 64)
