@@ -44,7 +44,7 @@ watched = [
 ]
 norms = gradients.load([(step.settings, step.tables(folder)) for step in watched], "norms")
 
-# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-story-gradients", "caption": "The gradient at each layer, over that of the last block, in powers of ten: plain-34 left, ResNet-34 right, on digits, with batch normalisation. Violet is before the first step, green the end of training; grey is a factor of ten either way. Read from right to left, as the gradient runs."}, "image": {"alt": "Two panels of the gradient in powers of ten against the layer. In plain-34 the violet line before the first step climbs steadily towards the input, to more than a hundredfold; after some steps the lines lie flat. In ResNet-34 the violet line climbs far less."}}
+# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-story-gradients", "caption": "The gradient at each layer, over that of the last block, in powers of ten: plain-34 and ResNet-34 on digits, with batch normalisation. Violet is before the first step, green the end of training; grey is a factor of ten either way. Read from right to left, as the gradient runs."}, "image": {"alt": "Two panels of the gradient in powers of ten against the layer. In plain-34 the violet line before the first step climbs steadily towards the input, to more than a hundredfold; after some steps the lines lie flat. In ResNet-34 the violet line climbs far less."}}
 moments = [0, 10, 460]
 drawn = norms[norms.iteration.isin(moments)]
 sources.figure(
@@ -52,7 +52,7 @@ sources.figure(
 )
 
 # %% [markdown]
-# Look at the violet line on the left. It belongs to the plain net of 34 layers that fails, before its first step. The gradient
+# Look at the violet line of plain-34. It is the net that fails, before its first step. The gradient
 # does not vanish on its way to the input. It *grows*. Every layer, with its normalisation, hands on a little more
 # than it got. After some steps it is gone: the net has moved to where its gradients are healthy, and its error is bad all the same.
 #

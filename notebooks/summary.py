@@ -10,7 +10,7 @@
 # # Residual learning, reproduced
 #
 # A net of 34 plain layers could copy one of 18 and pass the rest through unchanged. It should never be worse. It is, on the very
-# images that it was trained on: left. With shortcuts it is not: right. Why? A blog post of 2019 says: vanishing gradients
+# images that it was trained on: see the grey lines. With shortcuts, the green ones, it is not. Why? A blog post of 2019 says: vanishing gradients
 # {cite}`cui2019resnet`. This book turns its nine claims into experiments that anyone can repeat.
 #
 # **The answer.** Depth hurts plain nets, and shortcuts mend that, by making them easy to train. Vanishing gradients are not what

@@ -52,7 +52,8 @@ def fig2(sets: dict[str, pd.DataFrame]) -> Figure:
             _name_depths(axes, curves[curves.family == family])
     for axes in grid[:, 1:].flat:
         axes.set_ylabel("")
-    grid[0, 0].margins(y=0.12)  # room for names below the lowest lines
+    low, high = grid[0, 0].get_ylim()  # which all share
+    grid[0, 0].set_ylim(low - 0.1 * (high - low), high)  # room for names below the lowest lines
     handles = [
         Line2D([], [], color=INK, linewidth=width, label=split) for split, width in WIDTHS.items()
     ]
