@@ -77,7 +77,7 @@ def growth(grown: pd.DataFrame) -> Figure:
         axes.set_xscale("symlog", linthresh=1)
         axes.set_xticks([0, 1, 10, 100], ["0", "1", "10", "100"])
         axes.set(title=title, xlabel="iteration", xlim=(0, grown.iteration.max()))
-    panels[0].set_ylabel("gradient, stem over last block, decades")
+    panels[0].set_ylabel("stem over last block, decades")
     depths = sorted(grown.depth.unique())
     handles = [
         Line2D([], [], color=FAMILY_COLOURS[name], linestyle=style, label=NETWORKS[name])
