@@ -20,7 +20,7 @@ setup: $(INSTALLED)  ## make the virtual environment (VENV=.venv) with exact pin
 
 $(INSTALLED): constraints.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[book,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[book,dev,tensorboard]'
 	@touch $@
 
 reproduce: setup  ## train Fig. 2 afresh (SEEDS=20-22), render the book from it, report

@@ -7,7 +7,7 @@ dependencies = ["joblib", "jsonschema", "numpy", "safetensors", "scipy", "torch"
 
 
 def trained(name="residual-34-seed-0"):
-    """A net of Fig. 2 on digits, ready to evaluate, with the weights of its record."""
+    """A net on digits, half as wide as in Fig. 2, ready to evaluate, with its record's weights."""
     return load_trained(name)
 
 

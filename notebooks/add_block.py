@@ -66,7 +66,7 @@ runs, curves = load_runs(records), load_curves(records)
 #
 # Both with the recipe of the digits, and with the same seeds.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-block", "caption": "Nets of residual blocks and of the other kind of block on digits. Thin lines: training error, running over each epoch's augmented batches; bold lines: validation error. Means over five seeds, bands from the lowest seed to the highest."}, "image": {"alt": "Two panels of error against iteration, 18 layers left and 34 right. In both, the lines of the two kinds of block fall together and end near zero."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-block", "caption": "Nets of residual blocks and of the other kind of block on digits. Thin lines: training error, running over each epoch's augmented batches; bold lines: validation error. Means over five seeds, bands from the lowest seed to the highest."}, "image": {"alt": "Two panels of error against iteration, 18 layers left and 34 right. In each, a thin and a bold line with bands for the residual block and for the other one; the table below says where they end."}}
 sources.figure(families.curves(curves), style.long_curves(curves), records)
 
 # %% tags=["hide-input"]

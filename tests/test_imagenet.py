@@ -288,14 +288,21 @@ def cores(monkeypatch):
 
 def test_batches_do_not_depend_on_the_number_of_reading_processes(data, cores):
     order = _order(data)
-    (whole,) = _batches(data, order, 12)  # a single batch is read by this process
-    cores(1)
-    batches = _batches(data, order)
-    assert len(batches) == 3
-    for part, together in zip(map(torch.cat, zip(*batches, strict=True)), whole, strict=True):
-        torch.testing.assert_close(part, together)  # some processors multiply small batches anew
-    cores(3)
-    assert _equal(batches, _batches(data, order))
+    # A single batch is read by this process.
+    alone = [batch for part in order.split(4) for batch in _batches(data, part)]
+    for count in (1, 3):
+        cores(count)
+        batches = _batches(data, order)
+        assert len(batches) == 3
+        assert _equal(batches, alone)
+
+
+def test_an_image_does_not_depend_on_how_many_are_in_its_batch(data):
+    order = _order(data)
+    plain = replace(SMALL, colour=False)  # whose product some processors round by batch
+    (whole,) = _batches(data, order, 12, plain)
+    parts = _batches(data, order, 4, plain)
+    assert _equal([map(torch.cat, zip(*parts, strict=True))], [whole])
 
 
 @pytest.mark.parametrize(("count", "processes", "readers"), [(1, 2, 1), (3, 1, 3), (4, 2, 2)])

@@ -87,7 +87,7 @@ def test_conda_environment_installs_what_make_setup_installs():
     (package,) = re.findall(r"(?:-e|--editable) '?([^\s']+)", install)
     assert from_pip == [f"-c {constraints}", f"-e {package}"]
     assert constraints == "constraints.txt"
-    assert set(re.findall(r"\w+", package)) == set(GROUPS) - {"tensorboard"}  # which dev has
+    assert set(re.findall(r"\w+", package)) == set(GROUPS)
 
 
 def test_every_python_we_name_is_allowed():
@@ -183,8 +183,7 @@ def test_no_tracked_file_names_a_path_of_one_machine():
 
 
 def test_no_tracked_file_is_large():
-    weights = (ROOT / "data" / "weights").glob("*/*.safetensors")
-    large = [path.name for path in {*tracked_files()} - {*weights} if path.stat().st_size > LARGEST]
+    large = [path.name for path in tracked_files() if path.stat().st_size > LARGEST]
     assert large == []
 
 

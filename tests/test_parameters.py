@@ -186,7 +186,10 @@ def test_a_script_without_a_kernel_has_nothing_to_check():
 
 @every_notebook
 def test_no_parameter_makes_a_notebook_tell_of_other_data_than_its_words_do(path):
-    """Words, captions and labels name the digits; only train may be of any recipe."""
+    """Words, captions and labels name the digits; only train may be of any recipe.
+
+    Those of add_block name no block but the residual one, so that it can be set beside any.
+    """
     others = {"add_block": {"family"}}.get(path.stem, set())
     if path.stem != "train":
         assert _declared(path).keys() <= {"runs_dir", "measurements_dir", "seeds"} | others

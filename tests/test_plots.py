@@ -105,6 +105,18 @@ def test_colours_stand_out_from_a_white_page(colour):
     assert _contrast(colour, "white") > 3  # WCAG 2.1, 1.4.11: graphics
 
 
+def test_a_family_without_a_point_leaves_its_panel_empty(curves):
+    plain, residual = fig2.fig2({"": curves[curves.family == "plain"]}).axes
+    assert [text.get_text() for text in plain.texts] and not residual.texts
+
+
+def test_a_net_that_ended_early_is_named_where_it_ended(curves):
+    early = curves[(curves.depth == 18) | (curves.iteration < curves.iteration.max())]
+    for axes in fig2.fig2({"": early}).axes:
+        ends = {text.get_text(): text.xy[0] for text in axes.texts}
+        assert ends["34 layers"] < ends["18 layers"] == curves.iteration.max()
+
+
 def test_every_line_is_named(curves):
     figure = fig2.fig2({"": curves})
     (legend,) = figure.legends

@@ -27,8 +27,7 @@ def kept(tmp_path_factory):
 
 
 def _validation_error(record):
-    path = record if record not in trained() else next(paths.WEIGHTS.glob(f"*/{record}.json"))
-    run = run_from_config(read_record(path)["config"])
+    run = run_from_config(read_record(record)["config"])
     data = load_data(run.recipe.data, run.recipe.held_out)
     return evaluate(load_trained(record), data, "validation", run.recipe)[0]
 
@@ -144,16 +143,17 @@ def test_what_torchvision_does_not_have_is_refused(family, normalisation):
         to_torchvision(network)
 
 
-def test_two_nets_of_figure_2_on_digits_come_along():
+def test_two_nets_on_digits_come_along():
     assert trained() == ["plain-34-seed-0", "residual-34-seed-0"]
 
 
 @pytest.mark.parametrize("name", trained())
 def test_a_net_that_comes_along_has_the_error_of_its_record(name):
-    (record,) = paths.WEIGHTS.glob(f"*/{name}.json")
-    error = read_record(record)["final"]["validation_error"]
-    # On another processor an image at the border may fall on the other side.
-    assert _validation_error(name) == pytest.approx(error, abs=1)
+    (path,) = paths.WEIGHTS.glob(f"*/{name}.json")
+    record = read_record(path)
+    one = 100 / record["validation_images"]  # at the border another processor may decide otherwise
+    error = record["final"]["validation_error"]
+    assert _validation_error(path) == pytest.approx(error, abs=1.001 * one)
 
 
 def test_torch_hub_loads_a_net():

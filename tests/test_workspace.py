@@ -78,21 +78,9 @@ def test_commands_know_the_studys_records_and_write_into_the_workspace(tmp_path)
     again = ("run", "--family", "plain", "--depth", "18", "--seed", "0")
     said = _study(tmp_path, *again).stdout
     assert said.startswith(f"recorded already: {paths.RUNS / NAME} (--overwrite trains again)")
-    # A grid, one of ours and one of one's own: the first is known.
-    grid = [
-        "run",
-        "--depth",
-        "18",
-        "--seeds",
-        "0-1",
-        "--epochs",
-        "1",
-        "--width",
-        "1",
-        "--device",
-        "cpu",
-    ]
-    assert "2 of 2 runs are recorded" in _study(tmp_path, *grid).stdout
+    # A grid of one's own, which is trained here.
+    grid = "run --depth 18 --seeds 0-1 --epochs 1 --width 1 --device cpu"
+    assert "2 of 2 runs are recorded" in _study(tmp_path, *grid.split()).stdout
     found = json.loads(_study(tmp_path, "status", "--json").stdout)
     assert found["others"] == [
         f"digits/residual-18-width-1-epochs-1-seed-{seed}" for seed in range(2)

@@ -48,7 +48,8 @@ def _normalise_filters(direction: Tensor, weights: Tensor) -> Tensor:
 
     def norms(filters: Tensor) -> Tensor:
         axes = tuple(range(1, filters.ndim))
-        return torch.linalg.vector_norm(filters, dim=axes, keepdim=True)
+        # In one layout: some processors add up in the order of memory.
+        return torch.linalg.vector_norm(filters.contiguous(), dim=axes, keepdim=True)
 
     direction = direction.to(weights)
     return direction * (norms(weights) / norms(direction))

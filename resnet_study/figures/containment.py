@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from resnet_study.figures.style import (
     FAMILY_COLOURS,
+    INK,
     WIDTHS,
     line_and_band,
     net_colour,
@@ -53,8 +54,7 @@ def contained_curves(curves: pd.DataFrame) -> Figure:
         for arm, colour in ARM_COLOURS.items()
     ]
     handles += [
-        Line2D([], [], color="#444444", linewidth=width, label=split)
-        for split, width in WIDTHS.items()
+        Line2D([], [], color=INK, linewidth=width, label=split) for split, width in WIDTHS.items()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure
@@ -72,7 +72,7 @@ def limit(errors: pd.DataFrame) -> Figure:
             label=network("residual", depth),
         )
     biases = np.linspace(errors.bias.min(), errors.bias.max(), 2)
-    axes.plot(biases, np.exp(-biases), color="#444444", linestyle=":", label=r"$e^{-b}$")
+    axes.plot(biases, np.exp(-biases), color=INK, linestyle=":", label=r"$e^{-b}$")
     axes.set(xlabel="gate bias b", ylabel="relative error", yscale="log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()

@@ -10,6 +10,7 @@ from matplotlib.ticker import NullLocator
 
 from resnet_study.figures.style import (
     FAMILY_COLOURS,
+    INK,
     PANELS,
     WIDTHS,
     draw_curves,
@@ -48,7 +49,7 @@ def errors_by_depth(runs: pd.DataFrame, chance: float) -> Figure:
     depths = sorted(runs.depth.unique())
     for (metric, title), axes in zip(PANELS.items(), panels, strict=True):
         axes.axhspan(FAILURE, 100, color="#888888", alpha=0.12, linewidth=0)
-        axes.axhline(chance, color="#444444", linestyle=":", linewidth=1)
+        axes.axhline(chance, color=INK, linestyle=":", linewidth=1)
         for place, ((family, normalisation), look) in enumerate(LOOKS.items()):
             nets = runs[(runs.family == family) & (runs.normalisation == normalisation)]
             nets = nets.assign(**{metric: nets[metric].astype(float).fillna(100)})
@@ -81,7 +82,7 @@ def _handles(runs: pd.DataFrame) -> list[Line2D]:
     if runs.recipe.nunique() > 1:
         hollow = {"marker": "o", "markerfacecolor": "white", "linestyle": "none"}
         narrow = sorted(set(runs.width))[0]
-        handles.append(Line2D([], [], color="#444444", **hollow, label=f"hollow: width {narrow}"))
+        handles.append(Line2D([], [], color=INK, **hollow, label=f"hollow: width {narrow}"))
     return handles
 
 
@@ -101,7 +102,7 @@ def depth_curves(curves: pd.DataFrame, chance: float) -> Figure:
         layout="constrained",
     )
     for axes, depth in zip(grid[0], depths, strict=True):
-        axes.axhline(chance, color="#444444", linestyle=":", linewidth=1)
+        axes.axhline(chance, color=INK, linestyle=":", linewidth=1)
         for (family, normalisation), look in LOOKS.items():
             nets = curves[(curves.depth == depth) & (curves.family == family)]
             nets = nets[nets.normalisation == normalisation]

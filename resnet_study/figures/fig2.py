@@ -62,20 +62,20 @@ def fig2(sets: dict[str, pd.DataFrame]) -> Figure:
 
 
 def _name_depths(axes: plt.Axes, curves: pd.DataFrame) -> None:
-    """Name each net at the end of its lines, the worst above them and the others below."""
-    ends = curves[curves.iteration == curves.iteration.max()]
-    errors = ends.groupby(["depth", "split"]).error_percent.mean().unstack()
-    ranked = errors.sort_values("validation", ascending=False)
-    for place, (depth, ended) in enumerate(ranked.iterrows()):
+    """Name each net where its lines end, the worst above them and the others below."""
+    last = curves[curves.iteration == curves.groupby("depth").iteration.transform("max")]
+    ends = last.groupby(["depth", "iteration", "split"]).error_percent.mean()
+    reach = ends.groupby(["depth", "iteration"]).agg(["min", "max"])
+    ranked = reach.sort_values("max", ascending=False)
+    for place, ((depth, iteration), ended) in enumerate(ranked.iterrows()):
         axes.annotate(
             f"{depth} layers",
-            (curves.iteration.max(), ended.min() if place else ended.max()),
+            (iteration, ended["min"] if place else ended["max"]),
             xytext=(0, -4 if place else 4),
             textcoords="offset points",
             ha="right",
             va="top" if place else "bottom",
             color=net_colour(curves.family.iloc[0], depth),
-            fontweight="bold",
             fontsize="small",
         )
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from resnet_study.figures.style import line_and_band
+from resnet_study.figures.style import INK, line_and_band
 from resnet_study.questions.words import (
     gate,
     mean_and_range,
@@ -62,7 +62,7 @@ BIAS_STYLES = {
     -2: ("#117799", "v"),
     -3: ("#0072B2", "D"),
     -4: ("#B2508C", "s"),
-    -6: ("#444444", "o"),
+    -6: (INK, "o"),
 }
 LINES = ("-", "--")
 
@@ -105,7 +105,7 @@ def profiles(table: pd.DataFrame, value: str, label: str, log: bool = False) -> 
     ]
     if len(kinds) > 1:
         handles += [
-            Line2D([], [], color="#444444", linestyle=style, label=kind)
+            Line2D([], [], color=INK, linestyle=style, label=kind)
             for kind, style in zip(kinds, LINES, strict=True)
         ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
@@ -129,7 +129,7 @@ def _profile(axes: plt.Axes, table: pd.DataFrame, value: str, kinds: list[str]) 
         )
     for name, block in table.groupby("block"):
         if name.endswith(".1") and name != "stage1.1":
-            axes.axvline(block.position.iloc[0], color="#444444", linestyle=":", linewidth=0.8)
+            axes.axvline(block.position.iloc[0], color=INK, linestyle=":", linewidth=0.8)
 
 
 def carry_products(gates: pd.DataFrame) -> Figure:

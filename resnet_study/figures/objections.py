@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from resnet_study.figures.style import FAMILY_COLOURS
+from resnet_study.figures.style import FAMILY_COLOURS, INK
 from resnet_study.figures.tables import final_errors
 from resnet_study.questions.depth import FAILURE, errors
 from resnet_study.questions.effects import select
@@ -32,7 +32,7 @@ def objection_errors(cases: dict[str, pd.DataFrame], chance: float) -> Figure:
     """
     figure, axes = _rows(list(cases), width=7.2)
     axes.axvspan(FAILURE, 100, color="#888888", alpha=0.12, linewidth=0)
-    axes.axvline(chance, color="#444444", linestyle=":", linewidth=1)
+    axes.axvline(chance, color=INK, linestyle=":", linewidth=1)
     nets = [(family, depth) for family in ("plain", "residual") for depth in MARKERS]
     for row, runs in enumerate(cases.values()):
         for place, (family, depth) in enumerate(nets):
@@ -75,10 +75,10 @@ def remainders(found: dict[str, dict[str, Remainder]]) -> Figure:
     names = list(next(iter(found.values())))
     figure, panels = _rows(names, width=7.2, columns=2)
     for axes, (effect, cases) in zip(panels, found.items(), strict=True):
-        axes.axvline(0, color="#444444", linewidth=1)
+        axes.axvline(0, color=INK, linewidth=1)
         usual = next(iter(cases.values())).gap
         if usual.n:
-            axes.axvline(usual.mean, color="#444444", linestyle=":", linewidth=1)
+            axes.axvline(usual.mean, color=INK, linestyle=":", linewidth=1)
         for row, case in enumerate(cases.values()):
             if not case.gap.n:
                 continue

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from resnet_study.figures.style import FAMILY_COLOURS, label_curves
+from resnet_study.figures.style import FAMILY_COLOURS, INK, label_curves
 from resnet_study.questions.words import NETWORKS
 from resnet_study.statistics import FEWEST
 
@@ -47,7 +47,7 @@ def beside_paper(
         axes.set(title=NETWORKS[family], xlabel="share of the training")
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     styles = {"ours, fifty classes": "-", "the paper, ImageNet": "--"}
-    handles = [Line2D([], [], color="#444444", ls=ls, label=name) for name, ls in styles.items()]
+    handles = [Line2D([], [], color=INK, ls=ls, label=name) for name, ls in styles.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
 
@@ -84,7 +84,7 @@ def _panels(titles: tuple[str, ...], label: str, sharey: bool = True) -> tuple[F
         1, len(titles), figsize=(7.2, 3.4), sharey=sharey, layout="constrained"
     )
     for axes, title in zip(grid, titles, strict=True):
-        axes.axhline(0, color="#444444", linewidth=1)
+        axes.axhline(0, color=INK, linewidth=1)
         axes.set_title(f"{title} error")
     grid[0].set_ylabel(label)
     return figure, dict(zip(titles, grid, strict=True))

@@ -64,7 +64,7 @@ def lesions(table: pd.DataFrame, depth: int) -> Figure:
         for column, style in styles.items():
             colour = net_colour(family, depth)
             _band(axes, chosen, "place", column, color=colour, linestyle=style)
-        axes.axhline(chosen.whole.mean(), color="#444444", linestyle=":")
+        axes.axhline(chosen.whole.mean(), color=INK, linestyle=":")
         for name, place in names.items():
             if name.endswith(".0") and name != "stages.0.0":
                 axes.axvline(place, color="#888888", linewidth=0.8, linestyle=":")
@@ -74,7 +74,7 @@ def lesions(table: pd.DataFrame, depth: int) -> Figure:
     handles = [
         Line2D([], [], color=INK, linestyle="--", label="as it is"),
         Line2D([], [], color=INK, label="recalibrated"),
-        Line2D([], [], color="#444444", linestyle=":", label="whole net"),
+        Line2D([], [], color=INK, linestyle=":", label="whole net"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure
@@ -98,7 +98,7 @@ def contours(landscapes: dict[str, pd.DataFrame]) -> Figure:
             table.columns, table.index, table, levels=levels, cmap=COLOURS, linewidths=1.3
         )
         axes.clabel(drawn, levels[::2], fmt=lambda level: scientific(10**level), fontsize=8)
-        axes.plot(0, 0, "+", color="#444444", markersize=9)
+        axes.plot(0, 0, "+", color=INK, markersize=9)
         axes.set(title=title, xlabel="along the first direction", aspect="equal")
         axes.grid(visible=False)
     panels[0].set_ylabel("along the second")

@@ -25,7 +25,7 @@ from resnet_study.questions import words
 
 SOURCE = "application/vnd.resnet-study.source+json"  # MIME types of a cell's output
 NARROW = "application/vnd.resnet-study.narrow"  # a figure's SVG with its panels below each other
-HEAVY = 155_000  # bytes of a picture that no notebook should keep twice
+HEAVY = 150_000  # bytes of a picture that no notebook should keep twice
 CSV = "text/csv"
 
 Data = pd.DataFrame | dict[str, pd.DataFrame]

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from resnet_study.figures.style import INK
 from resnet_study.pipeline.benchmarks import LOOPS, load_speeds
 from resnet_study.pipeline.records import read_record
 from resnet_study.questions.effects import gap, select
@@ -36,7 +37,7 @@ def speeds(measured: pd.DataFrame, title: str) -> Figure:
             color=LOOP_COLOURS[loop],
             label=LOOPS[loop],
             xerr=[middle - bars.lowest, bars.highest - middle],
-            error_kw={"elinewidth": 1, "ecolor": "#444444"},
+            error_kw={"elinewidth": 1, "ecolor": INK},
         )
         axes.bar_label(drawn, [f"{speed:,.0f}" for speed in middle], padding=6, fontsize=9)
     axes.set_yticks(range(len(networks)), [network(*name) for name in networks])
