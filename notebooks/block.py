@@ -64,12 +64,14 @@ style.use_style()
 # y = \mathrm{ReLU}\bigl(T(x) \odot F(x) + (1 - T(x)) \odot s(x)\bigr),
 # ```
 #
-# computed from its input as well, with a sigmoid $\sigma$:
+# computed from its input as well:
 #
 # ```{math}
 # :label: eq-gate
-# T(x) = \sigma(W_T * x + b), \qquad \sigma(z) = 1 / (1 + e^{-z}) .
+# T(x) = \sigma(W_T * x + b)
 # ```
+#
+# with the sigmoid $\sigma(z) = 1 / (1 + e^{-z})$.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-blocks", "caption": "A plain, a residual and a Highway block of 64 channels, drawn from the blocks of the library. Blue: the branch F; green: the shortcut, here the identity; violet: the gate T."}, "image": {"alt": "Three diagrams from input x at the top to output y at the bottom. Plain: 3×3 convolution, BN, ReLU, 3×3 convolution, BN, ReLU. Residual: the same, and a line from x around these layers to an addition before the last ReLU. Highway: in addition a gate, a 3×3 convolution with bias and a sigmoid, whose value T multiplies the branch and 1 − T the line, before the two are added."}}
 sources.figure(block.same_shape(), None, [])

@@ -114,7 +114,8 @@ if len(runs):
 curves = one_width(load_curves(records))
 deep = curves[curves.depth >= depth_questions.DEEP] if len(curves) else curves
 if len(deep):
-    sources.figure(depth_figures.depth_curves(deep, CHANCE), deep[[*SHOWN, "iteration"]], records)
+    drawn = depth_figures.depth_curves(deep, one_width(runs), CHANCE)
+    sources.figure(drawn, deep[[*SHOWN, "iteration"]], records)
 
 # %% tags=["hide-cell"]
 KINDS = {

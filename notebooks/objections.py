@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Is it only the shortcut?
+# # Objections to Fig. 2, one by one
 #
 # **The question.** In [Fig. 2](fig2.ipynb) plain-34 ends far above plain-18, and the shortcut makes up for it. A careful reader
 # objects: perhaps plain-34 was badly trained. Another learning rate, a longer training, more channels or another start may do
@@ -49,6 +49,7 @@ from resnet_study.questions import experiments, words
 from resnet_study.questions import objections as objections_questions
 from resnet_study.questions.effects import select
 from resnet_study.questions.experiments import EXPERIMENTS, FIG2, OBJECTIONS
+from resnet_study.questions.lines import answer
 from resnet_study.questions.objections import BEST, DEGRADATION, RECIPE, SHORTCUT
 from resnet_study.statistics import estimate
 from resnet_study.training.recipes import get_recipe
@@ -150,6 +151,7 @@ for name in ("zero-gamma", "skip-init"):
         facts[key] = depth_questions.outcome(nets)
         facts[f"{key}_error"] = words.mean_and_deviation(estimate(depth_questions.errors(nets)))
         facts[f"{key}_gap"] = words.mean_and_interval(gaps[depth][name])
+facts["answer"] = answer("objections", found[DEGRADATION.name])
 for name, value in facts.items():
     glue(name, value, display=False)
 sources.numbers(records)

@@ -23,7 +23,7 @@ from resnet_study.figures import sources, style
 from resnet_study.pipeline.measurements import MEASUREMENTS
 from resnet_study.pipeline.parameters import check_parameters
 from resnet_study.questions import claims, gradients
-from resnet_study.questions.lines import line
+from resnet_study.questions.lines import answer, line
 
 style.use_style()
 
@@ -44,7 +44,10 @@ watched = [
 ]
 norms = gradients.load([(step.settings, step.tables(folder)) for step in watched], "norms")
 
-# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-story-gradients", "caption": "The gradient at each layer, over that of the last block, in powers of ten: plain-34 and ResNet-34 on digits, with batch normalisation. Violet is before the first step, green the end of training; grey is a factor of ten either way. Read from right to left, as the gradient runs."}, "image": {"alt": "Two panels of the gradient in powers of ten against the layer. In plain-34 the violet line before the first step climbs steadily towards the input, to more than a hundredfold; after some steps the lines lie flat. In ResNet-34 the violet line climbs far less."}}
+# %% tags=["remove-input"]
+Markdown(f"**The answer.** {answer('gradients', found)} [Evidence](gradients.ipynb)")
+
+# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-story-gradients", "caption": "The gradient at each layer, as a multiple of that of the last block: plain-34 and ResNet-34 on digits, with batch normalisation. Iteration 460 is the end of training; grey is a factor of ten either way. Read from right to left, as the gradient runs."}, "image": {"alt": "Two panels of the gradient in powers of ten against the layer. In plain-34 the violet line before the first step climbs steadily towards the input, to more than a hundredfold; after some steps the lines lie flat. In ResNet-34 the violet line climbs far less."}}
 moments = [0, 10, 460]
 drawn = norms[norms.iteration.isin(moments)]
 sources.figure(
@@ -54,7 +57,7 @@ sources.figure(
 # %% [markdown]
 # Look at the violet line of plain-34. It is the net that fails, before its first step. The gradient
 # does not vanish on its way to the input. It *grows*. Every layer, with its normalisation, hands on a little more
-# than it got. After some steps it is gone: the net has moved to where its gradients are healthy, and its error is bad all the same.
+# than it got. After some steps that is over: the net has moved to where its gradients are healthy.
 #
 # So both camps of the old quarrel are right, at different moments. Gradients explode when training starts. They are healthy
 # when anybody looks later, which is when the paper's authors looked.
@@ -65,7 +68,7 @@ sources.figure(
 # trained it again with six seeds.
 
 # %% tags=["remove-input"]
-Markdown(f"> {line('C2', found)}")
+Markdown(f"> {line('C2', found)} [Evidence](claim-c2)")
 
 # %% [markdown]
 # That is more than we had expected, and less than the post says. Clipping helps a net whose first steps are too long; so does

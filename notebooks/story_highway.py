@@ -24,7 +24,7 @@ from resnet_study.pipeline.parameters import check_parameters
 from resnet_study.questions import claims
 from resnet_study.questions.experiments import EXPERIMENTS
 from resnet_study.questions.highway import usual
-from resnet_study.questions.lines import line
+from resnet_study.questions.lines import answer, line
 from resnet_study.training.recipes import get_recipe
 
 style.use_style()
@@ -42,9 +42,14 @@ found = claims.examine(folder, paths.ROOT / measurements_dir)
 records = EXPERIMENTS["highway"].records(folder, "digits")
 runs = load_runs(records)
 
-# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-story-highway", "caption": "Final errors on digits against the bias that the gates start with: the further left, the further shut. Points are means over five seeds, bars from the lowest seed to the highest; plain and residual nets have no gate and lie across."}, "image": {"alt": "Four panels of final error against gate bias, training above and validation below, 18 layers left and 34 right. With a bias of zero the deeper Highway nets lie near the plain net's band, with the lowest bias all fail; around minus two they lie on the band of the residual net."}}
+# %% tags=["remove-input"]
+Markdown(f"**The answer.** {answer('highway', found)} [Evidence: C7](claim-c7), [C8](claim-c8)")
+
+# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-story-highway", "caption": "Training error on digits of Highway nets, against the bias that their gates start with: the further left, the further shut. Points are means over five seeds, bars from the lowest seed to the highest. Plain and residual nets have no gate and lie across. Gates look at one pixel (1×1) or at its neighbours too (3×3)."}, "image": {"alt": "Two panels of training error against gate bias, 18 layers left and 34 right. With a bias of zero the deeper Highway nets lie near the plain net's band, with the lowest bias all fail; around minus two they lie on the band of the residual net."}}
 at_rate = usual(runs, get_recipe("digits").rate)
-sources.figure(highway.errors_by_bias(at_rate), sources.ends(at_rate), at_rate.path)
+sources.figure(
+    highway.errors_by_bias(at_rate, ["training_error"]), sources.ends(at_rate), at_rate.path
+)
 
 # %% [markdown]
 # How good is a Highway net? Ask *which*. The figure has dozens, which differ in one number: where their gates
@@ -58,20 +63,20 @@ sources.figure(highway.errors_by_bias(at_rate), sources.ends(at_rate), at_rate.p
 # and goes downhill; what lies elsewhere, it never sees.
 
 # %% tags=["remove-input"]
-Markdown(f"> {line('C7', found)}")
+Markdown(f"> {line('C7', found)} [Evidence](claim-c7)")
 
 # %% [markdown]
 # Who wins, then? Published comparisons change more than the gates: depth, size, normalisation. Ours keep the size equal
 # and give each family a rate of its own. A fair match has its price: gates are weights, and what they take the branches lack.
 
 # %% tags=["remove-input"]
-Markdown(f"> {line('C8', found)}")
+Markdown(f"> {line('C8', found)} [Evidence](claim-c8)")
 
 # %% [markdown]
 # And the data? A reason is wanted only where there is something to explain.
 
 # %% tags=["remove-input"]
-Markdown(f"> {line('C9', found)}")
+Markdown(f"> {line('C9', found)} [Evidence](claim-c9)")
 
 # %% [markdown]
 # ## Exercises

@@ -11,7 +11,7 @@
 #
 # It adds. A block of two layers computes something, $F(x)$, and the shortcut adds what went in: $F(x) + x$. If the block has nothing
 # to say, it can learn to say nothing, and the net is as good as a shallower one. That is the argument
-# from copying, and it is about what a net *can* be. But a plain net can copy as well. What does the addition change?
+# from copying. But a plain net can copy as well. What does the addition change?
 
 # %% tags=["remove-cell"]
 from IPython.display import Markdown
@@ -22,7 +22,7 @@ from resnet_study.pipeline.measurements import MEASUREMENTS
 from resnet_study.pipeline.parameters import check_parameters
 from resnet_study.questions import claims
 from resnet_study.questions.gradients import load
-from resnet_study.questions.lines import line
+from resnet_study.questions.lines import answer, line
 
 style.use_style()
 
@@ -43,7 +43,10 @@ watched = [
 ]
 lesions = load([(step.settings, step.tables(folder)) for step in watched], "lesions")
 
-# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-story-lesions", "caption": "What it costs to take one block out of a trained net: validation error on digits, block by block, of plain-34 and of ResNet-34. Means over three seeds, bands from the lowest to the highest."}, "image": {"alt": "The error of a net without one of its blocks, against which block is missing. Without a block, the plain net's error jumps to that of guessing wherever the block was; the residual net's mostly stays where it was, but for its first blocks and one in the last stage."}}
+# %% tags=["remove-input"]
+Markdown(f"**The answer.** {answer('shortcut', found)} [Evidence](claim-c3)")
+
+# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-story-lesions", "caption": "What it costs to take one block out of a trained net: validation error on digits, block by block. Dashed: the rest of the net as it is; solid: after its normalisation has been measured anew. Vertical lines: the maps change shape. Means over three seeds, bands from the lowest to the highest."}, "image": {"alt": "The error of a net without one of its blocks, against which block is missing. Without a block, the plain net's error jumps to that of guessing wherever the block was; the residual net's mostly stays where it was, but for its first blocks and one in the last stage."}}
 sources.figure(shortcut.lesions(lesions, 34), lesions, [step.path(folder) for step in watched])
 
 # %% [markdown]
@@ -61,7 +64,7 @@ sources.figure(shortcut.lesions(lesions, 34), lesions, [step.path(folder) for st
 # Without normalisation the branches add up to more and more, and the shortcut keeps nothing in balance.
 
 # %% tags=["remove-input"]
-Markdown(f"> {line('C3', found)}")
+Markdown(f"> {line('C3', found)} [Evidence](claim-c3)")
 
 # %% [markdown]
 # So a shortcut buys *conditioning*: steps may be long, and long steps make short work. It is no new kind of function. Whatever

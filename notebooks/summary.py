@@ -12,11 +12,9 @@
 # A net of 34 plain layers could copy one of 18 and pass the rest through unchanged. It should never be worse. It is, on the very
 # images that it was trained on: see the grey lines. With shortcuts, the green ones, it is not. Why? A blog post of 2019 says: vanishing gradients
 # {cite}`cui2019resnet`. This book turns its nine claims into experiments that anyone can repeat.
-#
-# **The answer.** Depth hurts plain nets, and shortcuts mend that, by making them easy to train. Vanishing gradients are not what
-# stops a plain net today, and Highway nets do the same where their gates let them.
 
 # %% tags=["remove-cell"]
+from IPython.display import Markdown
 from myst_nb import glue
 
 from resnet_study import paths
@@ -27,6 +25,7 @@ from resnet_study.pipeline.parameters import check_parameters
 from resnet_study.pipeline.records import all_records
 from resnet_study.questions import claims
 from resnet_study.questions.experiments import EXPERIMENTS
+from resnet_study.questions.lines import answer
 from resnet_study.questions.paper import CURVES, load_paper_curves
 
 style.use_style()
@@ -43,7 +42,10 @@ folder = paths.ROOT / runs_dir
 found = claims.examine(folder, paths.ROOT / measurements_dir)
 central = EXPERIMENTS["fig2"].recorded(folder, "tiny-imagenet-50")
 
-# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-front", "caption": "Above ours, on fifty classes of small pictures, six seeds; below the paper's on ImageNet, one training each. Grey: plain nets; green: residual nets; the darker, the deeper. Thin lines: training error; bold lines: validation error. Ours are means over seeds, bands reach from the lowest seed to the highest."}, "image": {"alt": "Four panels of error against iteration, plain nets left and residual nets right, ours above and the paper's below. In both rows the plain net of 34 layers lies above the one of 18 throughout. Of the residual nets the one of 34 layers ends below in training error; in validation error the paper's does too, and ours end level."}}
+# %% tags=["remove-input"]
+Markdown(f"**The answer.** {answer('surprise', found)} [Evidence](claims.ipynb)")
+
+# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-front", "caption": "Above ours, on fifty classes of small pictures, six seeds; below the paper's on ImageNet, one training each. Grey: plain nets; green: residual nets; the darker, the deeper. Thin lines: training error; bold lines: validation error. Ours are means over seeds, bands reach from the lowest seed to the highest. At the top of each panel: training errors at the end, 34 layers beside 18."}, "image": {"alt": "Four panels of error against iteration, plain nets left and residual nets right, ours above and the paper's below. In both rows the plain net of 34 layers lies above the one of 18 throughout. Of the residual nets the one of 34 layers ends below in training error; in validation error the paper's does too, and ours end level."}}
 if central:
     shown = {
         "on fifty classes": style.long_curves(load_curves(central)),

@@ -8,13 +8,14 @@ from resnet_study import paths
 from resnet_study.errors import InputError
 from resnet_study.figures import claims as figures
 from resnet_study.pipeline.frames import load_runs
-from resnet_study.questions import claims, lines, literature
+from resnet_study.questions import claims, lines, literature, objections
 from resnet_study.questions.claims import CLAIMS, Claim, Examined, Finding
 from resnet_study.questions.experiments import EXPERIMENTS
-from resnet_study.questions.lines import LINES, NOT_SO, PICTURES, Sentence, line
+from resnet_study.questions.lines import ANSWERS, LINES, NOT_SO, PICTURES, Sentence, answer, line
 from resnet_study.questions.literature import STATEMENTS, Grade
 from resnet_study.questions.verdicts import Answer, Bearing, Check, Verdict
 from resnet_study.statistics import Estimate, from_moments
+from resnet_study.training.recipes import get_recipe
 
 pytestmark = pytest.mark.slow
 
@@ -121,16 +122,49 @@ def test_every_sentence_of_the_front_page_is_true_of_the_records(found):
         assert NOT_SO not in line(number, found), line(number, found)
 
 
-def test_a_sentence_that_is_no_longer_true_is_marked(found):
-    """The fourth claim's records turned round."""
-    one = found["C4"]
+@pytest.fixture(scope="module")
+def remains():
+    runs = load_runs(EXPERIMENTS["objections"].records(paths.RUNS, "digits"))
+    return objections.remainders(runs, get_recipe("digits"), objections.DEGRADATION)
+
+
+@pytest.mark.parametrize("page", ANSWERS)
+def test_every_answer_of_the_story_is_true_of_the_records(page, found, remains):
+    told = answer(page, remains if page == "objections" else found)
+    assert NOT_SO not in told
+
+
+@pytest.mark.parametrize("page", set(ANSWERS) - {"objections"})
+def test_an_answer_is_marked_in_records_turned_round(page, found):
+    assert answer(page, {name: _turned(one) for name, one in found.items()}).startswith(NOT_SO)
+
+
+def test_an_answer_is_marked_where_the_best_means_do_not_help(remains):
+    helpless = {**remains, objections.BEST: remains[objections.RECIPE]}
+    assert answer("objections", helpless).startswith(NOT_SO)
+
+
+def _turned(one):
+    """A claim's effects with the other sign, and the other answer where it had the claimed one."""
+    opposite = {Answer.SAME: Answer.OPPOSITE, Answer.AS_GOOD: Answer.WORSE}
     turned = [
         replace(
-            f, effects={n: from_moments(e.n, -e.mean, e.deviation) for n, e in f.effects.items()}
+            finding,
+            answer=opposite.get(finding.answer, finding.answer),
+            effects={name: _negative(effect) for name, effect in finding.effects.items()},
         )
-        for f in one.findings
+        for finding in one.findings
     ]
-    told = line("C4", {**found, "C4": Examined(one.claim, one.grade, turned)})
+    return Examined(one.claim, one.grade, turned)
+
+
+def _negative(e):
+    return Estimate(e.n, -e.mean, e.deviation, -e.high, -e.low, -e.most, -e.least)
+
+
+def test_a_sentence_that_is_no_longer_true_is_marked(found):
+    """The fourth claim's records turned round."""
+    told = line("C4", {**found, "C4": _turned(found["C4"])})
     assert told.startswith(NOT_SO)
 
 
@@ -143,7 +177,7 @@ def test_a_number_in_a_sentence_comes_from_the_records(found):
     mean = found["C4"].at(PICTURES).effects
     points = f"{[*mean.values()][0].mean:.0f} points"
     assert points in line("C4", found)
-    sentence = Sentence("{} of them.", lambda _: True, lambda _: "7")
+    sentence = Sentence("{} of them.", lambda _: True, lambda _: ("7",))
     assert sentence.told(found) == "7 of them."
 
 

@@ -100,6 +100,16 @@ def test_errors_by_bias_have_a_panel_for_each_split_and_depth(runs):
     assert list(validation.values())[0] == (10, 8, 12)
 
 
+def test_errors_by_bias_of_one_split_have_one_row_and_name_their_lines(runs):
+    figure = highway_figures.errors_by_bias(usual(runs, RATE), ["training_error"])
+    assert [axes.get_title() for axes in figure.axes] == ["18 layers", "34 layers"]
+    for axes in figure.axes:
+        assert {text.get_text() for text in axes.texts} >= {"plain", "ResNet"}
+        assert axes.get_xlabel() == "gate bias at the start"
+        labels = [label.get_text() for label in axes.get_xticklabels()]
+        assert labels[0].endswith("shut") and labels[-1].endswith("half open")
+
+
 def test_nets_without_gates_are_lines_across_with_bands(runs):
     axes = highway_figures.errors_by_bias(usual(runs, RATE)).axes[0]
     across = [line.get_ydata()[0] for line in axes.lines if list(line.get_xdata()) == [0, 1]]

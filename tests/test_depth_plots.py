@@ -103,7 +103,8 @@ def _curves(runs):
 
 
 def test_curves_have_a_panel_a_depth_and_a_line_a_split(runs):
-    figure = depth_figures.depth_curves(_curves(runs[runs.depth >= 110]), chance=90)
+    deep = runs[runs.depth >= 110]
+    figure = depth_figures.depth_curves(_curves(deep), deep, chance=90)
     assert [axes.get_title() for axes in figure.axes] == ["110 layers", "1,004 layers"]
     for axes in figure.axes:
         ends = {
@@ -118,11 +119,21 @@ def test_curves_have_a_panel_a_depth_and_a_line_a_split(runs):
         }
 
 
+def test_curves_are_named_and_what_diverged_is_told(runs):
+    deep = runs[runs.depth >= 110]
+    gone = (deep.family == "plain") & (deep.depth == 1004)
+    deep = deep.assign(diverged=gone)
+    hundred, thousand = depth_figures.depth_curves(_curves(deep[~gone]), deep, chance=90).axes
+    names = [{text.get_text() for text in axes.texts} for axes in (hundred, thousand)]
+    assert names[0] == {"plain", "ResNet", "ResNet, zero-γ"}
+    assert names[1] == {"plain: diverged", "ResNet", "ResNet, zero-γ"}
+
+
 @pytest.mark.parametrize("kind", [("plain", "batch"), ("residual", "zero-gamma")])
 def test_what_is_not_recorded_is_not_drawn(runs, kind):
     some = runs[(runs.family == kind[0]) & (runs.normalisation == kind[1]) & (runs.depth == 1004)]
     depth_figures.errors_by_depth(some, chance=90)
-    (axes,) = depth_figures.depth_curves(_curves(some), chance=90).axes
+    (axes,) = depth_figures.depth_curves(_curves(some), some, chance=90).axes
     colours = {line.get_color() for line in axes.lines if line.get_linestyle() == "-"}
     assert colours == {depth_figures.LOOKS[kind]["color"]}
 

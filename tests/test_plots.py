@@ -10,7 +10,7 @@ import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.ticker import EngFormatter
 
-from resnet_study.figures import fig2, speed, style
+from resnet_study.figures import fig2, line_names, speed, style
 from resnet_study.figures.style import FAMILY_COLOURS
 from resnet_study.pipeline.frames import load_curves
 from resnet_study.pipeline.perform import perform
@@ -36,6 +36,11 @@ def curves():
                     rows.append((family, depth, seed, iteration, depth + seed, 2 * depth + seed))
     names = ["family", "depth", "seed", "iteration", "training_error", "validation_error"]
     return style.long_curves(pd.DataFrame(rows, columns=names))
+
+
+def _names(axes):
+    """Where each net's name points to."""
+    return {text.get_text(): text.xy for text in axes.texts if hasattr(text, "xy")}
 
 
 def _lines(axes):
@@ -113,17 +118,79 @@ def test_a_family_without_a_point_leaves_its_panel_empty(curves):
 def test_a_net_that_ended_early_is_named_where_it_ended(curves):
     early = curves[(curves.depth == 18) | (curves.iteration < curves.iteration.max())]
     for axes in fig2.fig2({"": early}).axes:
-        ends = {text.get_text(): text.xy[0] for text in axes.texts}
-        assert ends["34 layers"] < ends["18 layers"] == curves.iteration.max()
+        ends = _names(axes)
+        assert ends["34 layers"][0] < ends["18 layers"][0] == curves.iteration.max()
 
 
-def test_every_line_is_named(curves):
-    figure = fig2.fig2({"": curves})
+def test_every_net_is_named(curves):
+    for axes in fig2.fig2({"": curves}).axes:
+        names = _names(axes)
+        assert names["34 layers"][1] > names["18 layers"][1]  # the worse one is above
+
+
+def _told(curves):
+    return [
+        text.get_text()
+        for axes in fig2.fig2({"": curves}).axes
+        for text in axes.texts
+        if not hasattr(text, "xy")
+    ]
+
+
+def test_what_depth_does_to_the_fit_is_written_in_each_panel(curves):
+    assert _told(curves) == ["deeper fits 16 points worse"] * 2
+    deep = curves.family.eq("residual") & curves.depth.eq(34) & curves.split.eq("training")
+    better = curves.assign(error_percent=curves.error_percent.where(~deep, 18.4))
+    assert _told(better) == ["deeper fits 16 points worse", "deeper fits 0.6 points better"]
+    assert _told(curves[curves.depth == 18]) == []
+
+
+def _boxes(axes):
+    """The letters' boxes in pixels, by name."""
+    axes.figure.canvas.draw()
+    return {text.get_text(): text.get_window_extent() for text in axes.texts}
+
+
+def test_names_stand_beside_their_lines_and_across_none():
+    figure, axes = plt.subplots(figsize=(3.6, 3.2))
+    x = pd.Index(range(11))
+    lines = {
+        "falls": (pd.Series([100 - 10 * i for i in x], index=x), "red"),
+        "rises": (pd.Series([10 * i for i in x], index=x), "blue"),
+        "level": (pd.Series(50.0, index=x), "green"),
+    }
+    for heights, colour in lines.values():
+        axes.plot(heights.index, heights, color=colour)
+    line_names.name_lines(figure, {axes: {n: (h, {"color": c}) for n, (h, c) in lines.items()}})
+    assert {text.get_text(): text.get_color() for text in axes.texts} == {
+        name: colour for name, (_, colour) in lines.items()
+    }
+    boxes = _boxes(axes)
+    fine = pd.Index([i / 20 for i in range(201)])
+    for name, box in boxes.items():
+        for heights, _ in lines.values():
+            dense = heights.reindex(fine.union(x)).interpolate("index")
+            points = axes.transData.transform(list(dense.items()))
+            assert not any(box.contains(*point) for point in points), name
+    for one, other in itertools.combinations(boxes.values(), 2):
+        assert not one.overlaps(other)
+
+
+def test_a_name_without_room_is_in_the_legend_and_one_without_line_nowhere():
+    figure, axes = plt.subplots(figsize=(3.6, 3.2))
+    look = {"color": "red"}
+    close = {f"line {i}": (pd.Series([i, i], index=[0, 1]), look) for i in range(100)}
+    gone = {"not recorded": (pd.Series([None, None], index=[0, 1]), look)}
+    for heights, _ in close.values():
+        axes.plot(heights.index, heights)
+    axes.set_ylim(-20, 120)
+    line_names.name_lines(figure, {axes: close | gone})
+    written = [text.get_text() for text in axes.texts]
+    assert {"line 0", "line 99"} <= {*written}  # at the edges there is room
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["training", "validation"]
-    for axes in figure.axes:
-        heights = {text.get_text(): text.xy[1] for text in axes.texts}
-        assert heights["34 layers"] > heights["18 layers"]  # the worse one is above
+    listed = [text.get_text() for text in legend.get_texts()]
+    assert "line 50" in listed and "line 50" not in written
+    assert sorted(written + listed) == sorted(close)
 
 
 def test_a_band_reaches_from_the_lowest_seed_to_the_highest(curves):
@@ -172,9 +239,9 @@ def test_the_same_figure_is_the_same_bytes(curves, tmp_path):
 @pytest.mark.slow
 def test_the_same_figure_is_the_same_bytes_in_another_process(tmp_path):
     code = (
-        "import sys; from resnet_study.figures import fig2, style; "
+        "import pathlib, sys; from resnet_study.figures import fig2, style; "
         "from resnet_study.questions import paper; style.use_style();"
-        "style.save_svg(fig2.fig2({'': paper.load_paper_curves()}), sys.argv[1])"
+        "style.save_svg(fig2.fig2({'': paper.load_paper_curves()}), pathlib.Path(sys.argv[1]))"
     )
     files = [tmp_path / "first.svg", tmp_path / "second.svg"]
     for hash_seed, file in enumerate(files):

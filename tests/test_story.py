@@ -69,4 +69,17 @@ def test_a_page_of_the_story_leads_to_the_next(page, following):
 def test_findings_on_a_page_of_the_story_are_sentences_that_test_themselves(page):
     _, code = _cells(page)
     told = [cell.source for cell in code if "Markdown(f" in cell.source]
-    assert all("line(" in source for source in told)
+    assert all("line(" in source or "answer(" in source for source in told)
+    assert all("[Evidence" in source for source in told)  # one click away
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "story_open" not in page])
+def test_a_page_of_the_story_answers_before_its_picture(page):
+    """But for the last one, which asks."""
+    if page == "book/try":
+        assert "say what will happen" in _prose(page)  # the reader's answer
+        return
+    source = paths.ROOT / f"{page}.py"
+    text = (source if source.exists() else source.with_suffix(".md")).read_text(encoding="utf-8")
+    picture = text.find("```{live}") if "```{live}" in text else text.find("sources.figure(")
+    assert 0 < text.find("**The answer.**") < picture

@@ -32,10 +32,10 @@ def findings_table(findings: list[Finding]) -> pd.DataFrame:
             {
                 "Where": finding.where,
                 "Reads": finding.answer,
-                "Of the claim": _bearing(finding),
-                "What it rests on": in_words(finding) or "–",
                 "p": "–" if pd.isna(finding.p) else _p(finding.p),
+                "Of the claim": _bearing(finding),
                 "What is missing": f"`{finding.command}`" if finding.command else "–",
+                "What it rests on": in_words(finding) or "–",
             }
             for finding in findings
         ]

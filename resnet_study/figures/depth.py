@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
+from resnet_study.figures.line_names import name_lines
 from resnet_study.figures.style import (
     FAMILY_COLOURS,
     INK,
     PANELS,
-    WIDTHS,
     draw_curves,
     draw_points,
     label_curves,
@@ -86,40 +86,45 @@ def _handles(runs: pd.DataFrame) -> list[Line2D]:
     return handles
 
 
-def depth_curves(curves: pd.DataFrame, chance: float) -> Figure:
+def depth_curves(curves: pd.DataFrame, runs: pd.DataFrame, chance: float) -> Figure:
     """Error against iteration, a panel a depth; thin training, bold validation.
 
-    ``curves`` is a table of :func:`resnet_study.pipeline.frames.load_curves`, of one width at
-    each depth. Lines are means over seeds, bands reach from the lowest seed to the highest.
+    ``curves`` and ``runs`` are tables of :mod:`resnet_study.pipeline.frames` of the same nets, of
+    one width at each depth. Lines are means over seeds, bands reach from the lowest seed to the
+    highest; nets that all diverged have none and are told in words.
     """
     depths = sorted(curves.depth.unique())
     figure, grid = plt.subplots(
         1,
         len(depths),
-        figsize=(7.2, 3.6),
+        figsize=(7.2, 3.2),
         sharey=True,
         squeeze=False,
         layout="constrained",
     )
+    panels = {}
     for axes, depth in zip(grid[0], depths, strict=True):
         axes.axhline(chance, color=INK, linestyle=":", linewidth=1)
+        lines = {}
         for (family, normalisation), look in LOOKS.items():
+            colour = {"color": look["color"]}
             nets = curves[(curves.depth == depth) & (curves.family == family)]
             nets = nets[nets.normalisation == normalisation]
             if len(nets):
                 draw_curves(axes, long_curves(nets), look["color"])
+                mean = nets.groupby("iteration").validation_error.mean()
+                lines[_name((family, normalisation))] = (mean, colour)
+            alike = runs[(runs.depth == depth) & (runs.family == family)]
+            alike = alike[alike.normalisation == normalisation]
+            if len(alike) and alike.diverged.all():
+                ends = pd.Series(chance, index=curves.iteration.agg(["min", "max"]))
+                lines[f"{_name((family, normalisation))}: diverged"] = (ends, colour)
         label_curves(axes)
         axes.set(title=f"{depth:,} layers", ylim=(0, 103))
+        panels[axes] = lines
+    name_lines(figure, panels)
     for axes in grid[0, 1:]:
         axes.set_ylabel("")
-    there = set(zip(curves.family, curves.normalisation, strict=True))
-    handles = [
-        Line2D([], [], color=look["color"], linewidth=width, label=f"{_name(net)}, {split}")
-        for net, look in LOOKS.items()
-        if net in there
-        for split, width in WIDTHS.items()
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=max(1, len(handles) // 2))
     return figure
 
 

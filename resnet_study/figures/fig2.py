@@ -3,11 +3,9 @@
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from resnet_study.figures.style import (
     INK,
-    WIDTHS,
     curve_panel,
     long_curves,
     net_colour,
@@ -30,7 +28,7 @@ def fig2(sets: dict[str, pd.DataFrame]) -> Figure:
 
     Grey is plain and green residual, the darker the deeper, and each net is named at its end. Thin
     lines are training error, bold ones validation error; lines are means over seeds, bands reach
-    from the lowest seed to the highest.
+    from the lowest seed to the highest. What depth does to training error is written at the top.
 
     Args:
         sets: title to long curves (see :func:`long_curves`), one row of panels each.
@@ -50,14 +48,11 @@ def fig2(sets: dict[str, pd.DataFrame]) -> Figure:
             curve_panel(axes, curves[curves.family == family])
             axes.set_title(f"{NETWORKS[family]} {title}".strip())
             _name_depths(axes, curves[curves.family == family])
+            _tell_difference(axes, curves[curves.family == family])
     for axes in grid[:, 1:].flat:
         axes.set_ylabel("")
     low, high = grid[0, 0].get_ylim()  # which all share
     grid[0, 0].set_ylim(low - 0.1 * (high - low), high)  # room for names below the lowest lines
-    handles = [
-        Line2D([], [], color=INK, linewidth=width, label=split) for split, width in WIDTHS.items()
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
 
 
@@ -78,6 +73,27 @@ def _name_depths(axes: plt.Axes, curves: pd.DataFrame) -> None:
             color=net_colour(curves.family.iloc[0], depth),
             fontsize="small",
         )
+
+
+def _tell_difference(axes: plt.Axes, curves: pd.DataFrame) -> None:
+    """How much better or worse the deepest net fits than the shallowest, at the end."""
+    fitted = curves[(curves.split == "training") & curves.error_percent.notna()]
+    fitted = fitted[fitted.iteration == fitted.groupby("depth").iteration.transform("max")]
+    ends = fitted.groupby("depth").error_percent.mean()
+    if len(ends) < 2:
+        return
+    gap = ends.iloc[-1] - ends.iloc[0]
+    size = f"{abs(gap):.0f}" if abs(gap) >= 1 else f"{abs(gap):.1f}"
+    axes.text(
+        *(1, 0.98),
+        f"deeper fits {size} points {'worse' if gap > 0 else 'better'}",
+        transform=axes.transAxes,
+        ha="right",
+        va="top",
+        color=INK,
+        fontsize="small",
+        style="italic",
+    )
 
 
 def curve(curves: pd.DataFrame, title: str) -> Figure:

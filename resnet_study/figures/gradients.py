@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from resnet_study.figures.line_names import name_lines
 from resnet_study.figures.style import FAMILY_COLOURS, net_colour
 from resnet_study.questions.gradients import decades, reading
 from resnet_study.questions.words import (
@@ -30,24 +31,27 @@ def profiles(norms: pd.DataFrame, depth: int, moments: list[int]) -> Figure:
     violet, late ones green.
     """
     colours = plt.get_cmap("viridis")(np.linspace(0, 0.7, len(moments)))
-    figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.8), sharey=True, layout="constrained")
+    figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.4), sharey=True, layout="constrained")
+    drawn = {}
     for axes, family in zip(panels, STYLES, strict=True):
         chosen = norms[(norms.family == family) & (norms.depth == depth)]
         axes.axhspan(-1, 1, color="#888888", alpha=0.15, linewidth=0)
+        lines = {}
         for moment, colour in zip(moments, colours, strict=True):
             by_seed = chosen[chosen.iteration == moment].pivot(
                 index="position", columns="seed", values="gradient"
             )
-            decades = np.log10(by_seed / by_seed.iloc[-1])
-            axes.plot(decades.index, decades.mean(axis=1), color=colour)
-        axes.set(title=network(family, depth), xlabel="layer")
+            decades = np.log10(by_seed / by_seed.iloc[-1]).mean(axis=1)
+            axes.plot(decades.index, decades, color=colour)
+            name = f"iteration {moment}" if moment else "before the first step"
+            lines[name] = (decades, {"color": colour})
+        axes.set(title=network(family, depth), xlabel="layer (input left)")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    panels[0].set_ylabel("gradient, decades")
-    handles = [
-        Line2D([], [], color=colour, label=f"iteration {moment}")
-        for moment, colour in zip(moments, colours, strict=True)
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+        drawn[axes] = lines
+    panels[0].set_ylabel("gradient ÷ last block's")
+    panels[0].yaxis.set_major_locator(MaxNLocator(integer=True))
+    panels[0].yaxis.set_major_formatter(lambda decade, _: f"×{10**decade:g}")
+    name_lines(figure, drawn)
     return figure
 
 

@@ -1,5 +1,6 @@
 """Highway nets beside residual ones: figures and tables."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
@@ -7,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from resnet_study.figures.line_names import name_lines
 from resnet_study.figures.style import (
     DEPTHS,
     FAMILY_COLOURS,
@@ -35,38 +37,39 @@ from resnet_study.statistics import estimate
 KERNELS = {1: ("#332288", "s", "--", -0.07), 3: (FAMILY_COLOURS["highway"], "o", "-", 0.07)}
 
 
-def errors_by_bias(runs: pd.DataFrame) -> Figure:
-    """Final error against gate bias: training above, validation below, a column a depth.
+def errors_by_bias(runs: pd.DataFrame, metrics: Iterable[str] = tuple(PANELS)) -> Figure:
+    """Final error against gate bias: a row for each of ``metrics``, a column a depth.
 
     ``runs`` are :func:`resnet_study.questions.highway.usual` ones. Plain and residual nets, which
     have no gate, are lines across, with bands.
     """
-    figure, grid = error_panels(PANELS, DEPTHS)
+    figure, grid = error_panels(metrics, DEPTHS)
+    panels = {}
+    biases = sorted(runs.gate_bias.astype(float).dropna().unique())
     for (metric, depth), axes in grid.items():
+        nets, lines = runs[runs.depth == depth], {}
         for family in ("plain", "residual"):
-            errors = shown_errors(runs[(runs.family == family) & (runs.depth == depth)], metric)
+            errors = shown_errors(nets[nets.family == family], metric)
             if len(errors):
                 colour = FAMILY_COLOURS[family]
                 axes.axhline(errors.mean(), color=colour, linewidth=1.6)
                 axes.axhspan(errors.min(), errors.max(), color=colour, alpha=0.25, linewidth=0)
-        highway = runs[(runs.family == "highway") & (runs.depth == depth)]
-        for kernel, (colour, marker, line, shift) in KERNELS.items():
-            chosen = highway[highway.gate_kernel == kernel]
-            draw_points(
-                axes, chosen, "gate_bias", metric, shift, color=colour, marker=marker, ls=line
-            )
-        axes.set_xlabel("gate bias at the start" if metric == "validation_error" else "")
-    handles = [
-        *(
-            Line2D([], [], color=FAMILY_COLOURS[family], label=NETWORKS[family])
-            for family in ("plain", "residual")
-        ),
-        *(
-            Line2D([], [], color=colour, marker=marker, ls=line, label=f"Highway, {k}×{k} gates")
-            for k, (colour, marker, line, _) in KERNELS.items()
-        ),
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+                lines[NETWORKS[family]] = (
+                    pd.Series(errors.mean(), index=biases),
+                    {"color": colour},
+                )
+        for kernel, (colour, marker, style, shift) in KERNELS.items():
+            chosen = nets[(nets.family == "highway") & (nets.gate_kernel == kernel)]
+            look = {"color": colour, "marker": marker, "ls": style}
+            draw_points(axes, chosen, "gate_bias", metric, shift, **look)
+            means = shown_errors(chosen, metric).groupby(chosen.gate_bias.astype(float)).mean()
+            if len(means):
+                lines[f"{kernel}×{kernel} gates"] = (means, {"color": colour, "ls": style})
+        ends = {biases[0]: "\nshut", biases[-1]: "\nhalf open"} if biases else {}
+        axes.set_xticks(biases, [f"{bias:g}{ends.get(bias, '')}" for bias in biases])
+        axes.set_xlabel("gate bias at the start" if metric == [*metrics][-1] else "")
+        panels[axes] = lines
+    name_lines(figure, panels)
     return figure
 
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from resnet_study.figures.line_names import name_lines
 from resnet_study.figures.style import INK, net_colour
 from resnet_study.questions.words import NETWORKS, network, scientific
 
@@ -53,30 +54,30 @@ def lesions(table: pd.DataFrame, depth: int) -> Figure:
     """Validation error without each block in turn: as it is dashed, recalibrated solid.
 
     ``table`` has the columns of ``diagnostics.lesions`` and ``whole``, the error of the whole net,
-    which is a line across.
+    which is a line across. Stages begin where a line goes down.
     """
-    figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.6), sharey=True, layout="constrained")
-    styles = {"error": "--", "recalibrated": "-"}
+    figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.3), sharey=True, layout="constrained")
+    looks = {"as it is": ("error", "--"), "recalibrated": ("recalibrated", "-")}
+    drawn = {}
     for axes, family in zip(panels, FAMILIES, strict=True):
         chosen = table[(table.family == family) & (table.depth == depth)]
         names = {name: place for place, name in enumerate(dict.fromkeys(chosen.block), start=1)}
         chosen = chosen.assign(place=chosen.block.map(names))
-        for column, style in styles.items():
-            colour = net_colour(family, depth)
-            _band(axes, chosen, "place", column, color=colour, linestyle=style)
-        axes.axhline(chosen.whole.mean(), color=INK, linestyle=":")
+        axes.set(title=network(family, depth), xlabel="block taken out", ylim=(0, 100))
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        drawn[axes] = {}
+        for name, (column, style) in looks.items():
+            look = {"color": net_colour(family, depth), "linestyle": style}
+            _band(axes, chosen, "place", column, **look)
+            drawn[axes][name] = (chosen.groupby("place")[column].mean(), look)
+        across = {"color": INK, "linestyle": ":"}
+        axes.axhline(chosen.whole.mean(), **across)
+        drawn[axes]["whole net"] = (chosen.groupby("place").whole.mean(), across)
         for name, place in names.items():
             if name.endswith(".0") and name != "stages.0.0":
                 axes.axvline(place, color="#888888", linewidth=0.8, linestyle=":")
-        axes.set(title=network(family, depth), xlabel="block taken out", ylim=(0, 100))
-        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     panels[0].set_ylabel("validation error (%)")
-    handles = [
-        Line2D([], [], color=INK, linestyle="--", label="as it is"),
-        Line2D([], [], color=INK, label="recalibrated"),
-        Line2D([], [], color=INK, linestyle=":", label="whole net"),
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    name_lines(figure, drawn)
     return figure
 
 

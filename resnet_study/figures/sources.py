@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterable
 from functools import cache
 from html import escape
-from io import BytesIO
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -42,19 +41,13 @@ def figure(drawn, data: Data | None = None, records: Iterable[Path] = ()) -> Non
             paper's curves.
     """
     if isinstance(drawn, Figure):
-        shown = {"image/svg+xml": _svg(drawn), "text/plain": repr(drawn)}
-        if style.stack(drawn) and len(narrow := _svg(drawn)) < HEAVY:
+        shown = {"image/svg+xml": style.svg(drawn), "text/plain": repr(drawn)}
+        if style.stack(drawn) and len(narrow := style.svg(drawn)) < HEAVY:
             shown[NARROW] = narrow
         plt.close(drawn)
     else:
         shown = {"text/html": drawn.data, "text/plain": repr(drawn)}
     _display(shown if data is None else shown | {CSV: as_csv(data)}, records)
-
-
-def _svg(drawn: Figure) -> str:
-    picture = BytesIO()
-    style.save_svg(drawn, picture)
-    return picture.getvalue().decode()
 
 
 def table(content: pd.DataFrame, caption: str, records: Iterable[Path]) -> None:

@@ -1,4 +1,4 @@
-"""What we say of each claim on the front page: sentences that test themselves.
+"""What we say of each claim, and on top of the story's pages: sentences that test themselves.
 
 A sentence is the author's, with a predicate on what was found. One that has stopped being true is
 marked so wherever it is printed, and a test fails; in somebody's own reproduction it tells where
@@ -7,34 +7,41 @@ theirs differs from ours.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from resnet_study.questions.claims import Examined
 from resnet_study.questions.literature import Grade, load_literature, resnet_pairs
+from resnet_study.questions.objections import BEST, RECIPE
 from resnet_study.questions.scales import REGISTERED
 from resnet_study.questions.verdicts import DELTA, Answer
 from resnet_study.statistics import Estimate
 
 PICTURES = REGISTERED["tiny-imagenet-50"]
 DIGITS = REGISTERED["digits"]
+WATCHED = "plain-34 on digits, watched"
+DEEP = ("digits, 110 layers", "digits, half as wide, 1,004 layers")
 NOT_SO = "Not so in these records: "
 Found = dict[str, Examined]
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """Words about a claim, and when they are true; ``{}`` in them is filled by ``number``."""
+    """Words about what was found, and when they are true; each ``{}`` is filled by ``numbers``.
+
+    What was found are the examined claims, unless it is said otherwise.
+    """
 
     text: str
-    holds: Callable[[Found], bool]
-    number: Callable[[Found], str] | None = None
+    holds: Callable[[Any], bool]
+    numbers: Callable[[Any], tuple[str, ...]] = lambda _: ()
 
-    def told(self, found: Found) -> str:
-        """The sentence with its number; marked if the records say otherwise."""
+    def told(self, found: Any) -> str:
+        """The sentence with its numbers; marked if the records say otherwise."""
         try:
-            text = self.text.format(self.number(found)) if self.number else self.text
+            text = self.text.format(*self.numbers(found))
             return text if self.holds(found) else NOT_SO + text
         except (KeyError, IndexError, StopIteration):  # what it speaks of is not recorded
-            return NOT_SO + self.text.format("…")
+            return NOT_SO + self.text.replace("{}", "…")
 
 
 def _effect(found: Found, claim: str, where: str, place: int = 0) -> Estimate:
@@ -47,9 +54,9 @@ def _points(value: float) -> str:
     return f"{abs(value):.0f}" if abs(value) >= 5 else f"{abs(value):.1f}"
 
 
-def _zero_gamma(found: Found, where: str) -> Estimate:
-    effects = found["C1"].at(where).effects
-    return effects["ResNet − plain, zero-γ, training error"]
+def _deep(found: Found, where: str, start: str) -> Estimate:
+    """ResNet − plain in training error at a place of ``DEEP``; start: usual start or zero-γ."""
+    return found["C1"].at(where).effects[f"ResNet − plain, {start}, training error"]
 
 
 def _all_pairs_agree(found: Found) -> bool:
@@ -61,10 +68,7 @@ LINES = {
         Sentence(
             "True: with shortcuts, nets of 110 and of 1,004 layers train on our digits with every "
             "seed if their branches start at zero, and plain nets with none.",
-            lambda found: all(
-                _zero_gamma(found, where).most < -50
-                for where in ("digits, 110 layers", "digits, half as wide, 1,004 layers")
-            ),
+            lambda found: all(_deep(found, where, "zero-γ").most < -50 for where in DEEP),
         ),
         Sentence(
             "That only residual nets do so is false: Xiao et al. (2018) trained plain nets of "
@@ -86,9 +90,9 @@ LINES = {
             "steps that are too long are part of the cause.",
             lambda found: (
                 found["C2"].at(DIGITS).answer is Answer.SAME
-                and _effect(found, "C2", "plain-34 on digits, watched").least > 1
+                and _effect(found, "C2", WATCHED).least > 1
             ),
-            lambda found: _points(_effect(found, "C2", DIGITS).mean),
+            lambda found: (_points(_effect(found, "C2", DIGITS).mean),),
         ),
     ),
     "C3": (
@@ -106,7 +110,7 @@ LINES = {
             "On ImageNet reported once. In our nets on fifty classes of pictures 34 plain layers "
             "end {} points of training error above 18.",
             lambda found: _effect(found, "C4", PICTURES).low > 5,
-            lambda found: _points(_effect(found, "C4", PICTURES).mean),
+            lambda found: (_points(_effect(found, "C4", PICTURES).mean),),
         ),
     ),
     "C5": (
@@ -122,7 +126,7 @@ LINES = {
                 and _effect(found, "C5", PICTURES, 1).high < 0
                 and _effect(found, "C5", PICTURES, 2).high < 0  # zero-γ
             ),
-            lambda found: _points(_effect(found, "C5", PICTURES, 1).mean),
+            lambda found: (_points(_effect(found, "C5", PICTURES, 1).mean),),
         ),
     ),
     "C6": (
@@ -143,7 +147,7 @@ LINES = {
                 found["C7"].grade is Grade.CONTESTED
                 and found["C7"].at(PICTURES).answer is Answer.WORSE
             ),
-            lambda found: _points(_effect(found, "C7", PICTURES).mean),
+            lambda found: (_points(_effect(found, "C7", PICTURES).mean),),
         ),
         Sentence(
             "With the block of 2025 it ends below it, with each of three seeds, and on digits it "
@@ -167,7 +171,7 @@ LINES = {
                 found["C8"].at(PICTURES).answer is Answer.SAME
                 and found["C8"].at(DIGITS).answer is Answer.NO_DIFFERENCE
             ),
-            lambda found: _points(_effect(found, "C8", PICTURES).mean),
+            lambda found: (_points(_effect(found, "C8", PICTURES).mean),),
         ),
     ),
     "C9": (
@@ -190,6 +194,82 @@ LINES = {
 }
 
 
+ANSWERS = {  # of the story's pages
+    "surprise": (
+        Sentence(
+            "Depth hurts plain nets, and shortcuts mend that, by making them easy to train.",
+            lambda found: (
+                _effect(found, "C4", PICTURES).low > 5
+                and _effect(found, "C5", PICTURES, 1).high < 0  # training error
+            ),
+        ),
+        Sentence(
+            "Vanishing gradients are not what stops a plain net today, and Highway nets do the "
+            "same where their gates let them.",
+            lambda found: (
+                _effect(found, "C2", WATCHED).least > 1
+                and found["C7"].at(DIGITS).answer is Answer.AS_GOOD
+            ),
+        ),
+    ),
+    "gradients": (
+        Sentence(
+            "Not in this net. Before the first step its gradients explode, and soon after they "
+            "are healthy. Its error is bad all the same.",
+            lambda found: (
+                _effect(found, "C2", WATCHED).least > 1
+                and (end := _effect(found, "C2", WATCHED, 1)).least > -1
+                and end.most < 1
+                and _effect(found, "C4", DIGITS).low > 5
+            ),
+        ),
+    ),
+    "shortcut": (
+        Sentence(
+            "It keeps what came in, so that each block need only add a little. Together with "
+            "normalisation that makes a deep net easy to train; alone it balances nothing.",
+            lambda found: (
+                _effect(found, "C3", "34 layers, drawn and not trained").high < 0
+                and _effect(found, "C3", "34 layers, drawn and not trained", 1).low > 0
+            ),
+        ),
+    ),
+    "objections": (  # about the remainders of the degradation: see ``objections.remainders``
+        Sentence(
+            "On digits, in large part. Plain-34 ends {} points above plain-18 with the recipe, "
+            "and {} when each net gets the rate and the length that suit it.",
+            lambda found: (
+                found[RECIPE].gap.least > 5 and found[BEST].gap.most < found[RECIPE].gap.least / 3
+            ),
+            lambda found: (_points(found[RECIPE].gap.mean), _points(found[BEST].gap.mean)),
+        ),
+    ),
+    "depth": (
+        Sentence(
+            "To a thousand layers, with every seed, if there are shortcuts and each branch starts "
+            "at zero. Plain nets of a hundred layers learn nothing.",
+            lambda found: all(_deep(found, where, "zero-γ").most < -80 for where in DEEP),
+        ),
+    ),
+    "highway": (
+        Sentence(
+            "A residual net with gates. On digits it is as good as the ResNet, if its gates start "
+            "in the right place. On fifty classes, at equal size and with the usual gates, it is "
+            "behind.",
+            lambda found: (
+                found["C7"].at(DIGITS).answer is Answer.AS_GOOD
+                and found["C8"].at(PICTURES).answer is Answer.SAME
+            ),
+        ),
+    ),
+}
+
+
 def line(number: str, found: Found) -> str:
     """What we say of a claim: its sentences, one after the other."""
     return " ".join(sentence.told(found) for sentence in LINES[number])
+
+
+def answer(page: str, found: Any) -> str:
+    """What a page of the story answers, by a key of ``ANSWERS``."""
+    return " ".join(sentence.told(found) for sentence in ANSWERS[page])
