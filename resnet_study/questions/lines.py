@@ -237,7 +237,7 @@ ANSWERS = {  # of the story's pages
     "objections": (  # about the remainders of the degradation: see ``objections.remainders``
         Sentence(
             "On digits, in large part. Plain-34 ends {} points above plain-18 with the recipe, "
-            "and {} when each net gets the rate and the length that suit it.",
+            "and {} when each net gets the rate and the length that suit it (three seeds each).",
             lambda found: (
                 found[RECIPE].gap.least > 5 and found[BEST].gap.most < found[RECIPE].gap.least / 3
             ),
