@@ -42,7 +42,7 @@ style.use_style()
 # ```
 #
 # $\mu$ and $\sigma^2$ are the channel's mean and variance: over the batch in training, running averages
-# afterwards. $\gamma$ and $\beta$ are learnt, $\varepsilon$ is a small constant. A **plain** block puts out
+# afterwards. $\gamma$ and $\beta$ are learnt, $\varepsilon$ is a small constant. A **plain** block outputs
 #
 # ```{math}
 # :label: eq-plain-block
@@ -77,7 +77,7 @@ style.use_style()
 sources.figure(block.same_shape(), None, [])
 
 # %% [markdown]
-# While the shape stays the same, $s(x) = x$. The three then differ in what they do when $F$ puts out 0: a plain block
+# While the shape stays the same, $s(x) = x$. The three then differ in what they do when $F$ outputs 0: a plain block
 # forgets its input, a residual block passes it on (it follows a ReLU, so no entry is negative), and a Highway block passes on
 # $(1 - T)\,x$. Passing on unchanged is what a layer too many should do, and a plain block has to learn
 # weights for it; this is the argument of {cite:t}`he2015deep` for their block. The gate of a Highway block

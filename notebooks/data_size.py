@@ -258,7 +258,7 @@ if sizes["full_"]:
 #   instructions than their ResNets; [the comparison](highway.ipynb) says what that does.
 # - *Coarse errors.* One validation image of the digits is {glue:text}`one_image` points.
 # - *One draw of the parts.* Nets and seeds share them, which makes the pairs cleaner and hides
-#   how much hangs on the draw.
+#   how much depends on the draw.
 # - *One rate.* It is the recipe's at every size, for both families; what suits all of the data need not suit a tenth.
 # - *18 layers, few seeds, small sets.* {glue:text}`n_seeds` and {glue:text}`pictures_n_seeds` seeds decide nothing,
 #   and {glue:text}`pictures_epochs` epochs on pictures are a beginning.

@@ -180,7 +180,7 @@ for name, value in facts.items():
 sources.numbers([*records, *pictures])
 
 # %% [markdown]
-# A run of 1,004 layers that does not diverge takes {glue:text}`minutes` minutes of one core in the mean, and {glue:text}`memory` GiB at its peak. With eight channels on
+# A run of 1,004 layers that does not diverge takes {glue:text}`minutes` minutes of one core on average, and {glue:text}`memory` GiB at its peak. With eight channels on
 # 8×8 pixels the activations of a thousand layers fit into memory as they are: they are kept for the backward pass, and
 # none had to be computed a second time (what torch calls activation checkpointing).
 #
@@ -250,7 +250,7 @@ sources.table(
 # - {cite:t}`he2015deep` report the best of five ResNet-110 at 6.43 %. It starts at a tenth of the rate until its training
 #   error is below 80 %; their plain-110 is only said to stay above 60 %.
 # - {cite:t}`li2018landscape` train such nets without shortcuts to 16.44 % at 110 layers. Whether a plain net of that depth trains at all
-#   hangs on how it is trained.
+#   depends on how it is trained.
 # - {cite:t}`he2016identity` train 1,001 layers, and see their error fall by a third with normalisation and ReLU
 #   before each convolution, so that nothing is left on the way of the shortcuts. Our nets have a ReLU after each addition.
 # - *nabla0001/resnet* is an independent repeat on GitHub, five trainings of each net.

@@ -72,9 +72,9 @@ full_runs = load_runs(full)
 # ## What is compared
 #
 # Each family is taken at its best rate: the one at which its mean *training* error is lowest, since nothing is chosen on the
-# images that validate. The Highway net has 3×3 gates with a bias of −2, the ResNet's widths, and all of the
+# validation images. The Highway net has 3×3 gates with a bias of −2, the ResNet's widths, and all of the
 # data. At each depth the gap is Highway − ResNet in the error of the last epoch, seed by seed. A sign is told where every seed
-# has it. All other gates and sizes are there to see how much hangs on that one.
+# has it. All other gates and sizes are there to see how much depends on that one.
 #
 # These trainings explore: five seeds, and a best rate that is chosen on the runs it is then compared on. What decides at equal
 # size was [registered](../book/registration.md), and stands with [the claims](claims.ipynb).

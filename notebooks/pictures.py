@@ -185,7 +185,7 @@ sources.table(
 # %% [markdown]
 # In training error the deeper net is ahead from every start. In validation error, at the last epoch, it is from zero
 # ({glue:text}`zero_gamma`); from a tenth the difference is {glue:text}`small_gamma`, from full strength
-# {glue:text}`deeper`. So by the registered reading C5 hangs on the start. But mind the table: with zero-γ both depths are far worse than
+# {glue:text}`deeper`. So by the registered reading C5 depends on the start. But mind the table: with zero-γ both depths are far worse than
 # with the others, at a rate that was chosen for branches of full strength.
 #
 # ## Highway nets of equal size

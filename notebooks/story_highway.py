@@ -10,8 +10,8 @@
 # # What is a Highway network?
 #
 # Half a year before the ResNet there was the Highway network {cite}`srivastava2015highway`. It has the same two paths, and a *gate* that decides,
-# for each unit and each image, how much of either to take: $T \cdot F(x) + (1 - T) \cdot x$. A ResNet is what is left when the
-# gates are thrown out. The post finds it odd that the simpler net should win, since the gated one can do all that it does. Perhaps,
+# for each unit and each image, how much of either to take: $T \cdot F(x) + (1 - T) \cdot x$. It is a sigmoid, $T = \sigma(w x + b)$, and
+# its bias $b$ says where it starts. A ResNet is what is left when the gates are thrown out. The post finds it odd that the simpler net should win, since the gated one can do all that it does. Perhaps,
 # it says, gates need more data.
 
 # %% tags=["remove-cell"]
@@ -45,28 +45,30 @@ runs = load_runs(records)
 # %% tags=["remove-input"]
 Markdown(f"**The answer.** {answer('highway', found)} [Evidence: C7](claim-c7), [C8](claim-c8)")
 
-# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-story-highway", "caption": "Training error on digits of Highway nets, against the bias that their gates start with: the further left, the further shut. Points are means over five seeds, bars from the lowest seed to the highest. Plain and residual nets have no gate and lie across. Gates look at one pixel (1×1) or at its neighbours too (3×3)."}, "image": {"alt": "Two panels of training error against gate bias, 18 layers left and 34 right. With a bias of zero the deeper Highway nets lie near the plain net's band, with the lowest bias all fail; around minus two they lie on the band of the residual net."}}
+# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-story-highway", "caption": "Training error on digits of Highway nets, against the bias that their gates start with: the further left, the further shut. Points are means over five seeds, bars from the lowest seed to the highest. Plain and residual nets have no gate and lie across. Gates look at one pixel (1×1) or at its neighbours too (3×3); with these the nets are nearly half as large again. All have one rate. The axis is logarithmic above 1."}, "image": {"alt": "Two panels of training error against gate bias, 18 layers left and 34 right. With a bias of zero the deeper Highway nets lie near the plain net's band, with the lowest bias all fail; around minus two they lie on the band of the residual net."}}
 at_rate = usual(runs, get_recipe("digits").rate)
 sources.figure(
     highway.errors_by_bias(at_rate, ["training_error"]), sources.ends(at_rate), at_rate.path
 )
 
 # %% [markdown]
-# How good is a Highway net? Ask *which*. The figure has dozens, which differ in one number: where their gates
-# start. With gates half open, at zero, each block passes on half of what it got, and after sixteen blocks nothing is left of it: such a net
-# fails much as a plain net does. With gates all but shut, at the left end, nothing that a branch has learnt gets out, and it fails as well.
-# In between lies a start from which it does as well as the ResNet. The same net, the same functions, another first step.
+# How good is a Highway net? Ask *which*. The figure has two dozen, of two depths, with two kinds of gate and six starts. With gates
+# half open, at zero, each block passes on half of what it got, and after sixteen blocks next to nothing is left of it: at 34 layers
+# most such nets fail, at 18 none. With gates all but shut, at the left end, nothing that a branch has learnt gets out, and all fail.
+# In between lies a start from which a Highway net does as well as the ResNet. The same net, the same functions, another first step.
 #
 # ## Can do, and does
 #
-# It contains the ResNet: we [prove it](containment.ipynb), and build the very net. But to contain is not to find. Training starts somewhere
+# A Highway net around residual branches contains the ResNet of its width: we [prove it](containment.ipynb), and build the very net. (That
+# of 2015, whose branch ends in a ReLU, does not.) But to contain is not to find. Training starts somewhere
 # and goes downhill; what lies elsewhere, it never sees.
 
 # %% tags=["remove-input"]
 Markdown(f"> {line('C7', found)} [Evidence](claim-c7)")
 
 # %% [markdown]
-# Who wins, then? Published comparisons change more than the gates: depth, size, normalisation. Ours keep the size equal
+# Who wins, then? The first comparison changed depth, size and normalisation at once {cite}`he2015deep`. Gates put into one and the same ResNet
+# made it worse {cite}`he2016identity`; other gates did not {cite}`srivastava2025comparison`. Ours keep the size equal
 # and give each family a rate of its own. A fair match has its price: gates are weights, and what they take the branches lack.
 
 # %% tags=["remove-input"]
@@ -91,11 +93,12 @@ Markdown(f"> {line('C9', found)} [Evidence](claim-c9)")
 #    blocks?
 #
 # ```{dropdown} Solution
-# All gates at one half: each block then gives half of the sum. After $l$ blocks the factor is $2^{-l}$, which the next normalisation takes out of
-# each branch and the classifier must make up for at the end.
+# All gates at one half, and the last scale and shift of block number $l$, counted from nought, times $2^{-l}$. Then $l$ blocks give
+# $2^{-l}$ times what the ResNet's give, and the classifier makes up for it. Without the second step a branch keeps its size while the shortcut
+# is halved each time: that is the net that fails at bias zero.
 # ```
 #
-# 3. Somebody reports that Highway nets beat ResNets, with gates of as many weights as the branches. What do you ask first?
+# 3. Somebody reports that Highway nets beat ResNets, with a gate of one 3×3 convolution beside each branch of two. What do you ask first?
 #
 # ```{dropdown} Solution
 # How large the two nets are. Such gates add nearly half of the parameters; a wider ResNet of that size is the fair opponent.
@@ -105,4 +108,4 @@ Markdown(f"> {line('C9', found)} [Evidence](claim-c9)")
 # [containment](containment.ipynb) · [amounts of data](data_size.ipynb) · [what gates learn](gates.ipynb) ·
 # [fifty classes](pictures.ipynb)
 #
-# That leaves questions that nobody has answered. Some cost an hour of a laptop. [They are here](story_open.ipynb).
+# That leaves questions that nobody has answered. One costs less than an hour of a processor core. [They are here](story_open.ipynb).

@@ -10,7 +10,7 @@
 # # What nobody knows
 #
 # A study should end with what it could not find out. Here are questions that this one leaves open. Four have a price, from our records of
-# what such trainings take, and a command that begins. If you answer one, we would like to hear of it.
+# what such trainings take, and a command that begins.
 
 # %% tags=["remove-cell"]
 from resnet_study import paths
@@ -34,19 +34,21 @@ runs = load_runs(records)
 sources.linked_table(open_questions(runs), "Open questions, with price and command", records)
 
 # %% [markdown]
-# **Does the deeper ResNet win by width?** On [fifty classes](pictures.ipynb) it fits more and generalises no better, in nets an eighth as
-# wide as the paper's. At twice the width, it may do both. The trainings are registered.
+# **Does the deeper ResNet win by width?** On [fifty classes](pictures.ipynb) it fits more, and whether it generalises better we cannot
+# tell, in nets an eighth as wide as the paper's. At twice the width, it may do both. The trainings are registered, and the first of them recorded.
 #
 # **Is clipping more than a smaller step?** Clipped gradients [helped](story_gradients.ipynb) the plain net on digits. A clip shortens only
 # the long steps, a lower rate all of them. Which of the two matters, a grid of both would tell.
 #
-# **Does it hold on all of Tiny ImageNet?** The central figure at the paper's widths wants a GPU for some hours.
+# **Does it hold on all of Tiny ImageNet?** The central figure at the paper's widths wants a GPU.
 #
-# **Do Highway nets of today's design win at equal size?** Gates of two normalised layers, all but shut at first, are said to. In
-# [ours](pictures.ipynb) they end no worse than the ResNet, with each of three seeds; three seeds decide nothing.
+# **Do Highway nets of today's design win at equal size?** Gates of two normalised layers, all but shut at first (which fails without that
+# normalisation), are said to. In [ours](pictures.ipynb) they end below the ResNet in training error, with each of three seeds; three seeds
+# decide nothing.
 #
-# **Can one tell beforehand?** Whether a plain net will train can be seen after some steps. Whether it can be seen before the first, from
-# the balance of its gradients alone, we have not seen tested across nets, starts and rates.
+# **Can one tell beforehand?** For nets without batch normalisation theory tells from the start how deep they
+# train {cite}`schoenholz2017deep,yang2017meanfield,xiao2018dynamical`. With it, the balance of a failing net is healthy after some
+# steps. Whether it predicts anything there, across nets, starts and rates, we have not seen tested.
 #
 # ## For a class
 #

@@ -46,29 +46,33 @@ lesions = load([(step.settings, step.tables(folder)) for step in watched], "lesi
 # %% tags=["remove-input"]
 Markdown(f"**The answer.** {answer('shortcut', found)} [Evidence](claim-c3)")
 
-# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-story-lesions", "caption": "What it costs to take one block out of a trained net: validation error on digits, block by block. Dashed: the rest of the net as it is; solid: after its normalisation has been measured anew. Vertical lines: the maps change shape. Means over three seeds, bands from the lowest to the highest."}, "image": {"alt": "The error of a net without one of its blocks, against which block is missing. Without a block, the plain net's error jumps to that of guessing wherever the block was; the residual net's mostly stays where it was, but for its first blocks and one in the last stage."}}
+# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-story-lesions", "caption": "What it costs to take one block out of a trained net: validation error on digits, block by block. Dashed: the rest of the net as it is; solid (*recalibrated*): after its normalisation has been measured anew. Dotted: the whole net. Vertical lines: the maps change shape. Means over three seeds, bands from the lowest to the highest."}, "image": {"alt": "The error of a net without one of its blocks, against which block is missing. As it is, the plain net guesses without any of its blocks; recalibrated, it is little worse without some in its middle. The residual net, recalibrated, mostly stays where it was, but for its first block and one in the last stage."}}
 sources.figure(shortcut.lesions(lesions, 34), lesions, [step.path(folder) for step in watched])
 
 # %% [markdown]
-# Take a trained net and remove one block. A plain net breaks, whichever block it is: each layer speaks the language of the one
-# before. A residual net notices little, but for its first blocks and one that changes the shape of the maps. Its blocks are not links
-# of a chain but hands that add to a shared sheet {cite}`veit2016ensembles`. Most paths through it are short, even if the longest one is not.
+# Take a trained net and remove one block. As it is, a plain net breaks, whichever block it is: each layer speaks the language of the one
+# before. With its normalisation measured anew it can do without a few, and is worse without the others. A residual net then hardly notices, but for its first
+# block and one where the maps change shape. (The plain net was the worse one to begin with.) Residual blocks are not links
+# of a chain but hands that add to a shared sheet. Most paths through them pass half of the blocks, and what learns is on shorter
+# ones {cite}`veit2016ensembles`.
 #
 # ## Before the first step
 #
 # The addition has a second effect, and it needs a partner. Each branch ends in a normalisation, so each adds about as much as the
-# one before. After many blocks the sum is long, and what one more branch adds is small beside it: a tenth block changes a tenth, a
-# hundredth a hundredth. The branches are *damped*, the more the deeper the net. The whole begins close to doing nothing, and a
-# large step moves it only a little in each place.
+# one before. After many blocks the sum is long, and what one more branch adds is small beside it: the tenth branch brings a tenth of the
+# variance, the hundredth a hundredth. The branches are *damped*, the more the deeper the net. Each late block, not the whole net, begins close
+# to passing on what it got {cite}`de2020skipinit`, and a large step moves it only a little.
 #
-# Without normalisation the branches add up to more and more, and the shortcut keeps nothing in balance.
+# Without normalisation the branches add up to more and more: signal and gradient double, in mean square, with each
+# block {cite}`zhang2019fixup`. In the small nets that [train in the page](../book/try.md) the residual one then diverges. In our
+# convolutional ones on digits the plain net's gradient vanishes, and the bare shortcut is enough [to keep it](objections.ipynb).
 
 # %% tags=["remove-input"]
 Markdown(f"> {line('C3', found)} [Evidence](claim-c3)")
 
 # %% [markdown]
-# So a shortcut buys *conditioning*: steps may be long, and long steps make short work. It is no new kind of function. Whatever
-# else damps the branches should buy the same. Start each branch at zero, and a net a thousand layers deep
+# So a shortcut beside normalisation buys *conditioning*: the net bears long steps. Whatever
+# else damps the branches may buy the same, and more of it, for in the deepest nets this much damping is not enough. Start each branch at zero, and a net a thousand layers deep
 # [trains](story_depth.ipynb). Put a gate on it that starts mostly shut, and you have a [Highway network](story_highway.ipynb),
 # which came half a year earlier.
 #
@@ -78,15 +82,15 @@ Markdown(f"> {line('C3', found)} [Evidence](claim-c3)")
 #    is about one?
 #
 # ```{dropdown} Solution
-# It is $F'(x) + 1$. The net multiplies such sums, one a block, and $F'$ need not be small: if each block adds as much as it is given, the
+# It is $F'(x) + 1$. The net multiplies such sums, one per block, and $F'$ need not be small: if each block adds as much as it is given, the
 # product doubles with each.
 # ```
 #
 # 2. How many paths lead through a net of sixteen blocks, if each can be passed by branch or by shortcut? How long is a path
-#    in the mean?
+#    on average?
 #
 # ```{dropdown} Solution
-# Two to the sixteenth, 65,536. Half of the branches are taken in the mean, eight; hardly any path takes all.
+# Two to the sixteenth, 65,536. Half of the branches are taken on average, eight; hardly any path takes all.
 # ```
 #
 # 3. Every branch adds the same variance. What share of the variance after block number $n$ is the last branch's?

@@ -10,8 +10,8 @@
 # # Residual learning, reproduced
 #
 # A net of 34 plain layers could copy one of 18 and pass the rest through unchanged. It should never be worse. It is, on the very
-# images that it was trained on: see the grey lines. With shortcuts, the green ones, it is not. Why? A blog post of 2019 says: vanishing gradients
-# {cite}`cui2019resnet`. This book turns its nine claims into experiments that anyone can repeat.
+# images that it was trained on: see the grey lines. With shortcuts, the green ones, it is not. Why? A blog post of 2019 says: gradients that vanish or
+# explode {cite}`cui2019resnet`. This book turns its nine claims into experiments that anyone can repeat.
 
 # %% tags=["remove-cell"]
 from IPython.display import Markdown
@@ -45,7 +45,7 @@ central = EXPERIMENTS["fig2"].recorded(folder, "tiny-imagenet-50")
 # %% tags=["remove-input"]
 Markdown(f"**The answer.** {answer('surprise', found)} [Evidence](claims.ipynb)")
 
-# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-front", "caption": "Above ours, on fifty classes of small pictures, six seeds; below the paper's on ImageNet, one training each. Grey: plain nets; green: residual nets; the darker, the deeper. Thin lines: training error; bold lines: validation error. Ours are means over seeds, bands reach from the lowest seed to the highest. At the top of each panel: training errors at the end, 34 layers beside 18."}, "image": {"alt": "Four panels of error against iteration, plain nets left and residual nets right, ours above and the paper's below. In both rows the plain net of 34 layers lies above the one of 18 throughout. Of the residual nets the one of 34 layers ends below in training error; in validation error the paper's does too, and ours end level."}}
+# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-front", "caption": "The post's Fig. 2, twice: above ours, on fifty classes of small pictures, six seeds; below the paper's on ImageNet, one training each. Grey: plain nets; green: residual nets; the darker, the deeper. Thin lines: training error; bold lines: validation error. Ours are means over seeds, bands reach from the lowest seed to the highest. What depth does to training error at the end stands at the top of each panel; within a point is alike."}, "image": {"alt": "Four panels of error against iteration, plain nets left and residual nets right, ours above and the paper's below. In both rows the plain net of 34 layers lies above the one of 18 throughout. Of the residual nets the one of 34 layers ends below in training error; in validation error the paper's does too, and ours end level."}}
 if central:
     shown = {
         "on fifty classes": style.long_curves(load_curves(central)),
@@ -67,19 +67,22 @@ sources.linked_table(
 )
 
 # %% [markdown]
-# The verdict weighs [what others have published](claims.ipynb) with what we found, where ours bears on the claim. Each number
+# The verdict is that of [what others have published](claims.ipynb): *established* by several groups, *reported once*, *contested*.
+# Where nobody has published anything, it is ours, *seen in part*, or *open*. Each number
 # leads to the four cells behind it: the claim, the literature, our findings by scale, and whether they count.
 #
 # ## What we make of it
 #
-# Vanishing gradients were real in the age of sigmoids {cite}`hochreiter1991untersuchungen,bengio1994learning,glorot2010understanding`, and
-# [initialisation](multiplication.ipynb) solved them for ReLU {cite}`he2015delving`. With batch
-# normalisation {cite}`ioffe2015batch` and without shortcuts gradients do the opposite: they [explode at the start](gradients.ipynb), so that large
-# steps do harm. Plain nets do train, slowly, and how slowly is what the left half of Fig. 2 shows: on digits most of the gap goes
-# when each net gets [the rate and length that suit it](objections.ipynb).
+# Vanishing gradients were real in the age of sigmoids {cite}`hochreiter1991untersuchungen,bengio1994learning,glorot2010understanding`.
+# [Initialisation](multiplication.ipynb) ended them in fully connected nets with ReLU {cite}`he2015delving`; in our convolutional ones without
+# normalisation [they are still there](gradients.ipynb). With batch normalisation {cite}`ioffe2015batch` gradients do the opposite: they
+# [explode at the start](gradients.ipynb), so that large steps do harm. On digits most of what depth costs goes
+# when each net gets [the rate and length that suit it](objections.ipynb). On [fifty classes](pictures.ipynb), with a rate of its own for each
+# family, it stays, and so it did on ImageNet with three times the iterations {cite}`he2015deep`.
 #
-# A shortcut beside a normalised branch makes large steps work {cite}`de2020skipinit,santurkar2018how`. It buys speed of learning rather than functions that a plain net
-# cannot have. Other things buy it as well: branches that [start at zero](depth.ipynb), or [gates](highway.ipynb) that start mostly shut; others have
+# A shortcut beside a normalised branch makes large steps work {cite}`de2020skipinit`; normalisation itself smooths the
+# loss {cite}`santurkar2018how`. All this is about training: the deeper plain net, too, has the functions of the shallower
+# one. Other things ease it as well: branches that [start at zero](depth.ipynb), or [gates](highway.ipynb) that start mostly shut; others have
 # done without normalisation {cite}`zhang2019fixup,brock2021high`, and without shortcuts {cite}`xiao2018dynamical,zhang2022tat`.
 # So degradation belongs to a net, its start and its optimiser together.
 #
@@ -90,8 +93,8 @@ sources.linked_table(
 # ImageNet, and nothing here settles what happens there. But nearly every net has several seeds, where the paper's has one, and what
 # decides has six, with rules [committed beforehand](../book/registration.md).
 #
-# Plain, residual and Highway nets come from one builder and are trained by one loop, with the paper's optimiser and its schedule
-# scaled to the length. Errors are those of the last epoch; nothing was chosen on the images that validate. The
+# Plain, residual and Highway nets come from one builder and are trained by one loop, with the paper's optimiser. The rate drops
+# tenfold twice, at a half and at three quarters, later than in the paper. Errors are those of the last epoch; nothing was chosen on validation images. The
 # {glue:text}`n_runs:d` trainings on record took {glue:text}`core_hours` core hours; {glue:text}`n_diverged:d` of them diverged.
 
 # %% tags=["hide-cell"]
@@ -110,7 +113,7 @@ sources.numbers(records)
 # ## Check one number
 #
 # The line below a figure names the records it was drawn from, with downloads of data and figure. [All runs](../book/runs.md) lists each
-# training with its curve and its commit. To train one of them again, on any computer with Linux and Python:
+# training with its curve and its commit. To train one of them again, in a copy of this study, on any computer with Linux and Python:
 #
 # ```bash
 # make setup
@@ -118,7 +121,7 @@ sources.numbers(records)
 #   --runs-dir again
 # ```
 #
-# It prints its errors; on a processor of the record's make they are the record's to the last digit, on another one close to them. `make reproduce` trains all nets
+# It prints its errors; on the same model of processor they are the record's to the last digit, on another one close to them. `make reproduce` trains all nets
 # of Fig. 2 with seeds that are not ours and renders this book from them: see [Reproduce it](../book/reproduce.md).
 #
 # Where to begin? With two nets that train before your eyes, [on the next page](../book/try.md).

@@ -31,11 +31,7 @@ PIECE = "live"  # key of a page's piece in its metadata
 MOST_POINTS = 25  # of a curve
 FAMILIES = ("plain", "residual")
 METRICS = {"training_error": "training error", "validation_error": "validation error"}
-IMAGES = {  # recipes whose runs Fig. 2 is asked about
-    "digits": "digits",
-    "tiny-imagenet-50": "pictures of 50 classes",
-    "tiny-imagenet-20": "pictures of 20 classes",
-}
+CLASSES = {"digits": 10, "tiny-imagenet-50": 50, "tiny-imagenet-20": 20}  # by recipe
 NORMALISATIONS = {
     "batch": "batch normalisation",
     "zero-gamma": "zero-γ",
@@ -89,9 +85,13 @@ def asked(run: Run) -> dict | None:
 
     None for one that does not: of another family or depth, or with other changes.
     """
-    if run.family not in FAMILIES or run.depth not in style.DEPTHS or run.recipe.name not in IMAGES:
+    if (
+        run.family not in FAMILIES
+        or run.depth not in style.DEPTHS
+        or run.recipe.name not in CLASSES
+    ):
         return None
-    if not run.changes.keys() <= {*KNOBS, "normalisation"}:
+    if run.changes.keys() - {*KNOBS, "normalisation"}:
         return None
     factors = {knob: _factor(run, knob) for knob in KNOBS}
     return {"images": run.recipe.name, **factors, "normalisation": run.normalisation}
@@ -126,11 +126,15 @@ def objections() -> dict:
             runs[name] = {**net, "where": where, "setting": setting, **line(record)}
     return {
         "choices": {
-            "images": IMAGES,
+            "images": {
+                name: f"pictures of {classes} classes" if classes > 10 else name
+                for name, classes in CLASSES.items()
+            },
             "normalisation": NORMALISATIONS,
             **{knob: _choices(run["where"][knob] for run in runs.values()) for knob in KNOBS},
         },
         "metrics": METRICS,
+        "guessing": {name: 100 - 100 / classes for name, classes in CLASSES.items()},
         "withoutBranch": WITHOUT_BRANCH,
         "runs": runs,
         "paper": paper(),

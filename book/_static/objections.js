@@ -56,9 +56,13 @@
     const [a, b] = [ends(...more, metric), ends(...less, metric)];
     if (!a.length || !b.length) return null;
     const points = mean(a) - mean(b);
+    if (Math.min(mean(a), mean(b)) > guessing() - ALIKE) return `${name}: both guess; there is nothing to compare`;
     const seeds = a.length === b.length ? `${a.length} seeds each` : `${a.length} and ${b.length} seeds`;
     return `${name}: ${points < 0 ? "−" : "+"}${Math.abs(points).toFixed(1)} points (${seeds})`;
   };
+  /* Errors within a point of guessing are none of a net that has learnt. */
+  const ALIKE = 1;
+  const guessing = () => OBJECTIONS.guessing[chosen.images];
   const GAPS = [
     ["plain-34 − plain-18", ["plain", 34], ["plain", 18]],
     ["ResNet-34 − ResNet-18", ["residual", 34], ["residual", 18]],

@@ -10,20 +10,20 @@
   const usual = { depth: 34, width: 16, normalised: "yes", activation: "relu", start: "he", rate: 0.05, seed: 1 };
   const PRESETS = {
     "c2": {
-      name: "C2: batch normalisation", settings: usual,
+      name: "Batch normalisation", settings: usual,
       asks: "ReLU and batch normalisation, as in the nets of Fig. 2. Do gradients vanish or explode, and for how long?",
     },
     "c2-sigmoid": {
-      name: "C2: sigmoids",
+      name: "Sigmoids",
       settings: { ...usual, depth: 20, normalised: "no", activation: "sigmoid", start: "lecun" },
       asks: "The case that the post tells: sigmoids, and nothing that keeps signals in bounds. Will the shortcut save the net?",
     },
     "c3-bare": {
-      name: "C3: shortcuts alone", settings: { ...usual, normalised: "no", rate: 0.005 },
+      name: "Shortcuts alone", settings: { ...usual, normalised: "no", rate: 0.005 },
       asks: "Shortcuts without batch normalisation. Is the identity by itself enough?",
     },
     "c3-zero-gamma": {
-      name: "C3: branches that start at zero", settings: { ...usual, depth: 54, start: "zero-gamma" },
+      name: "Branches that start at zero", settings: { ...usual, depth: 54, start: "zero-gamma" },
       asks: "Twenty layers more, and each residual block starts as its shortcut alone. How far does it get?",
     },
     "plain-trains": {
@@ -100,6 +100,7 @@
       return worker;
     });
     draw();
+    byId("errors").closest("figure").scrollIntoView({ block: "nearest" }); // on a phone it is below
   };
   const last = (family) => seen[family].at(-1);
   const isDone = (family) =>
@@ -107,6 +108,7 @@
   const end = () => {
     stop();
     byId("says").textContent = summary();
+    byId("says").scrollIntoView({ block: "nearest" });
   };
 
   /* In words. */
@@ -118,15 +120,17 @@
     return plain < residual ? "plain" : "residual";
   };
   const ratio = ({ norms }) => norms[0] / norms.at(-1); // the stem's over the last layer's
-  const atTheStart = (family) => {
-    const found = ratio(seen[family][0]);
-    const reading = found > 10 ? "it exploded" : found < 0.1 ? "it vanished" : "it stayed in bounds";
-    return `in the ${family} net ${Charts.factor(found)} times that at the last (${reading})`;
+  const reads = (family, when) => {
+    const found = ratio(when);
+    const reading = found > 10 ? "explodes" : found < 0.1 ? "vanishes" : "stays in bounds";
+    return `in the ${family} net ${Charts.factor(found)} times that at the last (it ${reading})`;
   };
+  const measured = (family) => seen[family].filter(({ norms }) => norms.length);
+  const gradients = (moment) => FAMILIES.map((family) => reads(family, measured(family).at(moment))).join(" and ");
   const summary = () => [
     `Training error: ${FAMILIES.map(ending).join(", ")}.`,
     `You said: ${GUESSES[guess]}. ${guess === winner() ? "So it is." : `It was ${GUESSES[winner()]}.`}`,
-    `Before the first step, the gradient at the first layer was ${FAMILIES.map(atTheStart).join(" and ")}.`,
+    `Before the first step, the gradient at the first layer is ${gradients(0)}; when last measured, ${gradients(-1)}.`,
   ].join("\n");
 
   /* Curves. */

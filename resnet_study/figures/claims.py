@@ -10,16 +10,16 @@ from resnet_study.questions.words import METRICS, POINTS, mean_and_interval
 
 
 def front_table(found: dict[str, Examined], links: bool = True) -> pd.DataFrame:
-    """One row a claim, cells in Markdown: its word, what we say, and what the post claims."""
+    """One row a claim, cells in Markdown: what the post claims, the word for it, what we say."""
     rows = []
     for number, one in found.items():
         claim = one.claim
         rows.append(
             {
                 "": f"[{number}](claim-{number.lower()})" if links else number,
+                "The post claims": claim.text,
                 "Verdict": f"**{one.verdict}**",
                 "What we say": line(number, found),
-                "The post claims": claim.text,
             }
         )
     return pd.DataFrame(rows)

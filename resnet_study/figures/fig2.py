@@ -6,12 +6,13 @@ from matplotlib.figure import Figure
 
 from resnet_study.figures.style import (
     INK,
+    WIDTHS,
     curve_panel,
     long_curves,
     net_colour,
 )
 from resnet_study.questions.effects import FIG2_EFFECTS
-from resnet_study.questions.verdicts import read
+from resnet_study.questions.verdicts import DELTA, read
 from resnet_study.questions.words import (
     METRICS,
     NETWORKS,
@@ -56,16 +57,21 @@ def fig2(sets: dict[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-def _name_depths(axes: plt.Axes, curves: pd.DataFrame) -> None:
-    """Name each net where its lines end, the worst above them and the others below."""
+def _ends(curves: pd.DataFrame) -> pd.DataFrame:
+    """Where the lines of each depth end: a column a split, and the iteration."""
     last = curves[curves.iteration == curves.groupby("depth").iteration.transform("max")]
-    ends = last.groupby(["depth", "iteration", "split"]).error_percent.mean()
-    reach = ends.groupby(["depth", "iteration"]).agg(["min", "max"])
-    ranked = reach.sort_values("max", ascending=False)
-    for place, ((depth, iteration), ended) in enumerate(ranked.iterrows()):
+    means = last.groupby(["depth", "iteration", "split"]).error_percent.mean()
+    return means.unstack("split").reset_index("iteration")
+
+
+def _name_depths(axes: plt.Axes, curves: pd.DataFrame) -> None:
+    """Name each net where its lines end, the one that fits worst above them, the others below."""
+    ends = _ends(curves)
+    splits = [split for split in WIDTHS if split in ends]
+    for place, (depth, end) in enumerate(ends.sort_values(splits, ascending=False).iterrows()):
         axes.annotate(
             f"{depth} layers",
-            (iteration, ended["min"] if place else ended["max"]),
+            (end.iteration, end[splits].min() if place else end[splits].max()),
             xytext=(0, -4 if place else 4),
             textcoords="offset points",
             ha="right",
@@ -76,17 +82,15 @@ def _name_depths(axes: plt.Axes, curves: pd.DataFrame) -> None:
 
 
 def _tell_difference(axes: plt.Axes, curves: pd.DataFrame) -> None:
-    """How much better or worse the deepest net fits than the shallowest, at the end."""
+    """Whether the deepest net fits worse or better than the shallowest, by a point or more."""
     fitted = curves[(curves.split == "training") & curves.error_percent.notna()]
-    fitted = fitted[fitted.iteration == fitted.groupby("depth").iteration.transform("max")]
-    ends = fitted.groupby("depth").error_percent.mean()
-    if len(ends) < 2:
+    if fitted.depth.nunique() < 2:
         return
+    ends = _ends(fitted).training
     gap = ends.iloc[-1] - ends.iloc[0]
-    size = f"{abs(gap):.0f}" if abs(gap) >= 1 else f"{abs(gap):.1f}"
     axes.text(
         *(1, 0.98),
-        f"deeper fits {size} points {'worse' if gap > 0 else 'better'}",
+        "deeper fits " + ("alike" if abs(gap) < DELTA else "worse" if gap > 0 else "better"),
         transform=axes.transAxes,
         ha="right",
         va="top",

@@ -308,15 +308,12 @@ def two_by_two_arms() -> tuple[Arm, ...]:
     )
 
 
-CLIPPED = Arm("plain", 34, clip=1.0)
-# What may let plain-34 train: its gradients clipped, an epoch of warm-up, a lower rate, another
-# start.
-INTERVENTIONS = (
-    CLIPPED,
-    Arm("plain", 34, warmup=23),
-    Arm("plain", 34, rate=0.1),
-    Arm("plain", 34, normalisation="orthogonal"),
-)
+INTERVENTIONS = {  # what may let plain-34 train
+    "clipped gradients": Arm("plain", 34, clip=1.0),
+    "an epoch of warm-up": Arm("plain", 34, warmup=23),
+    "a tenth of the rate": Arm("plain", 34, rate=0.1),
+    "an orthogonal start": Arm("plain", 34, normalisation="orthogonal"),
+}
 
 
 def digits_again_arms() -> tuple[Arm, ...]:
@@ -332,7 +329,7 @@ def digits_again_arms() -> tuple[Arm, ...]:
         ),
         *(replace(arm, depth=depth) for depth in (18, 34) for arm in (residual, highway)),
         *(replace(arm, fraction=0.1, own_subset=True) for arm in (residual, highway)),
-        *INTERVENTIONS,
+        *INTERVENTIONS.values(),
     )
 
 

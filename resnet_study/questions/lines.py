@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from resnet_study.questions.claims import Examined
+from resnet_study.questions.claims import RUNNING, Examined
 from resnet_study.questions.literature import Grade, load_literature, resnet_pairs
 from resnet_study.questions.objections import BEST, RECIPE
 from resnet_study.questions.scales import REGISTERED
@@ -19,6 +19,8 @@ from resnet_study.statistics import Estimate
 PICTURES = REGISTERED["tiny-imagenet-50"]
 DIGITS = REGISTERED["digits"]
 WATCHED = "plain-34 on digits, watched"
+DRAWN = "34 layers, drawn and not trained"
+FIRST = "34 layers on digits, at the start"
 DEEP = ("digits, 110 layers", "digits, half as wide, 1,004 layers")
 NOT_SO = "Not so in these records: "
 Found = dict[str, Examined]
@@ -56,7 +58,12 @@ def _points(value: float) -> str:
 
 def _deep(found: Found, where: str, start: str) -> Estimate:
     """ResNet − plain in training error at a place of ``DEEP``; start: usual start or zero-γ."""
-    return found["C1"].at(where).effects[f"ResNet − plain, {start}, training error"]
+    return found["C1"].at(where).effects[f"ResNet − plain, {start}, {RUNNING}"]
+
+
+def _instead(found: Found, means: str) -> Estimate:
+    """Plain-34 with other means than clipping, of the registered ones, less plain-34."""
+    return found["C2"].at(DIGITS).effects[f"clean training error with {means}"]
 
 
 def _all_pairs_agree(found: Found) -> bool:
@@ -67,7 +74,7 @@ LINES = {
     "C1": (
         Sentence(
             "True: with shortcuts, nets of 110 and of 1,004 layers train on our digits with every "
-            "seed if their branches start at zero, and plain nets with none.",
+            "seed if their branches start at zero; by the same recipe plain nets do with none.",
             lambda found: all(_deep(found, where, "zero-γ").most < -50 for where in DEEP),
         ),
         Sentence(
@@ -78,7 +85,8 @@ LINES = {
     ),
     "C2": (
         Sentence(
-            "The mechanism is real in sigmoid nets, and absent in ReLU nets of He's start.",
+            "The mechanism is real in sigmoid nets, and absent in fully connected ReLU nets whose "
+            "weights start by He's rule.",
             lambda found: (
                 _effect(found, "C2", "untrained fully connected nets").high < -10
                 and abs(_effect(found, "C2", "untrained fully connected nets", 1).mean) < 1
@@ -97,11 +105,12 @@ LINES = {
     ),
     "C3": (
         Sentence(
-            "Half true: before the first step shortcuts balance gradients together with batch "
-            "normalisation; without it they do not.",
+            "Half true: before the first step, with batch normalisation, shortcuts balance "
+            "gradients. Without it they do not in nets that we only drew, and do on digits, where "
+            "the plain net's vanish.",
             lambda found: (
-                _effect(found, "C3", "34 layers, drawn and not trained").high < 0
-                and _effect(found, "C3", "34 layers, drawn and not trained", 1).low > 0
+                _effect(found, "C3", DRAWN).high < 0 < _effect(found, "C3", DRAWN, 1).low
+                and _effect(found, "C3", FIRST, 1).most < -1
             ),
         ),
     ),
@@ -120,7 +129,8 @@ LINES = {
         ),
         Sentence(
             "On our fifty classes the deeper ResNet fits its pictures better, by {} points. On new "
-            "ones it hangs on the start: from the usual one we cannot tell the two depths apart.",
+            "ones we cannot tell the two depths apart from the usual start; from zero-γ, at a rate "
+            "not chosen for it, the deeper is ahead.",
             lambda found: (
                 found["C5"].at(PICTURES).answer is Answer.UNDECIDED
                 and _effect(found, "C5", PICTURES, 1).high < 0
@@ -137,11 +147,11 @@ LINES = {
     ),
     "C7": (
         Sentence(
-            "That a Highway net can compute what a ResNet computes is a theorem.",
+            "That a Highway net can compute what a ResNet of its width computes is a theorem.",
             lambda found: True,  # proved and tested where the construction is
         ),
         Sentence(
-            "That it is therefore as good does not follow: on our fifty classes one of equal size, "
+            "Whether training finds it is another matter: on our fifty classes one of equal size, "
             "with the usual gates, ends {} points of training error above the ResNet.",
             lambda found: (
                 found["C7"].grade is Grade.CONTESTED
@@ -166,7 +176,7 @@ LINES = {
         ),
         Sentence(
             "At equal size our ResNets are ahead of Highway nets with the usual gates by {} points "
-            "on fifty classes; on digits the two differ by less than a point.",
+            "of validation error on fifty classes; on digits the two differ by less than a point.",
             lambda found: (
                 found["C8"].at(PICTURES).answer is Answer.SAME
                 and found["C8"].at(DIGITS).answer is Answer.NO_DIFFERENCE
@@ -182,7 +192,7 @@ LINES = {
         Sentence(
             "In ours on digits there is no deficit to explain. On fifty classes there is one. "
             "Whether it changes with a tenth of the pictures we cannot tell; that it grows by a "
-            "point or more is outside the interval.",
+            "point or more, the 95 % interval excludes.",
             lambda found: (
                 found["C9"].at(DIGITS).answer is Answer.NO_PREMISE
                 and found["C9"].at(PICTURES).answer is Answer.UNDECIDED
@@ -197,57 +207,90 @@ LINES = {
 ANSWERS = {  # of the story's pages
     "surprise": (
         Sentence(
-            "Depth hurts plain nets, and shortcuts mend that, by making them easy to train.",
+            "Trained as the paper trains them, deeper plain nets end worse, and shortcuts mend "
+            "that: they make a deep net easy to train.",
             lambda found: (
                 _effect(found, "C4", PICTURES).low > 5
                 and _effect(found, "C5", PICTURES, 1).high < 0  # training error
             ),
         ),
         Sentence(
-            "Vanishing gradients are not what stops a plain net today, and Highway nets do the "
-            "same where their gates let them.",
+            "The gradients of such a plain net do not vanish. At first they explode, and that is a "
+            "part of it. Highway nets do much the same where their gates let them.",
             lambda found: (
                 _effect(found, "C2", WATCHED).least > 1
+                and found["C2"].at(DIGITS).answer is Answer.SAME
                 and found["C7"].at(DIGITS).answer is Answer.AS_GOOD
             ),
         ),
     ),
     "gradients": (
         Sentence(
-            "Not in this net. Before the first step its gradients explode, and soon after they "
-            "are healthy. Its error is bad all the same.",
+            "They do not vanish in this net. Before the first step they explode, and soon after "
+            "they are in bounds.",
             lambda found: (
                 _effect(found, "C2", WATCHED).least > 1
                 and (end := _effect(found, "C2", WATCHED, 1)).least > -1
                 and end.most < 1
-                and _effect(found, "C4", DIGITS).low > 5
+            ),
+        ),
+        Sentence(
+            "Cutting them short takes most of the error that depth adds, and not all.",
+            lambda found: (
+                0.5 < -_effect(found, "C2", DIGITS).mean / _effect(found, "C4", DIGITS).mean < 0.9
+            ),
+        ),
+    ),
+    "cause": (
+        Sentence(
+            "A tenth of the rate throughout takes off {} points, a slow first epoch {}, with an "
+            "interval that holds zero. An orthogonal start makes it worse.",
+            lambda found: (
+                _instead(found, "a tenth of the rate").high < -5
+                and (warm := _instead(found, "an epoch of warm-up")).low < 0 < warm.high
+                and warm.mean < 0
+                and _instead(found, "an orthogonal start").low > 0
+            ),
+            lambda found: (
+                _points(_instead(found, "a tenth of the rate").mean),
+                _points(_instead(found, "an epoch of warm-up").mean),
             ),
         ),
     ),
     "shortcut": (
         Sentence(
             "It keeps what came in, so that each block need only add a little. Together with "
-            "normalisation that makes a deep net easy to train; alone it balances nothing.",
+            "normalisation that makes a deep net easy to train; alone it helps some nets and not "
+            "others.",
             lambda found: (
-                _effect(found, "C3", "34 layers, drawn and not trained").high < 0
-                and _effect(found, "C3", "34 layers, drawn and not trained", 1).low > 0
+                _effect(found, "C3", DRAWN).high < 0 < _effect(found, "C3", DRAWN, 1).low
+                and _effect(found, "C3", FIRST, 1).most < -1
             ),
         ),
     ),
     "objections": (  # about the remainders of the degradation: see ``objections.remainders``
         Sentence(
-            "On digits, in large part. Plain-34 ends {} points above plain-18 with the recipe, "
-            "and {} when each net gets the rate and the length that suit it (three seeds each).",
+            "No. On digits rate and length account for most of it: plain-34 ends {} points above "
+            "plain-18 with the recipe, and {} when each net gets those that suit it (three seeds "
+            "each).",
             lambda found: (
                 found[RECIPE].gap.least > 5 and found[BEST].gap.most < found[RECIPE].gap.least / 3
             ),
             lambda found: (_points(found[RECIPE].gap.mean), _points(found[BEST].gap.mean)),
         ),
+        Sentence(
+            "Neither does it alone, and twice the width makes it worse.",
+            lambda found: (
+                found["1/10 of the rate"].gap.least > 3 * found[BEST].gap.mean
+                and found["3 × the epochs"].gap.least > 3 * found[BEST].gap.mean
+                and found["2 × the width"].change.mean > 5
+            ),
+        ),
     ),
     "depth": (
         Sentence(
             "To a thousand layers, with every seed, if there are shortcuts and each branch starts "
-            "at zero. Plain nets of a hundred layers learn nothing.",
+            "at zero. By the same recipe plain nets of a hundred layers learn nothing.",
             lambda found: all(_deep(found, where, "zero-γ").most < -80 for where in DEEP),
         ),
     ),

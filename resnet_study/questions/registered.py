@@ -20,9 +20,9 @@ from resnet_study.files import contents
 from resnet_study.pipeline.frames import load_runs
 from resnet_study.pipeline.records import read_record, wrong_images
 from resnet_study.questions.experiments import (
-    CLIPPED,
     EXPERIMENTS,
     FRESH,
+    INTERVENTIONS,
     RATES,
     SIX,
     SRIVASTAVA_2025,
@@ -48,13 +48,17 @@ AS_GOOD = "no larger than δ"  # what C7 claims of its difference; the others cl
 
 @dataclass(frozen=True)
 class Measure:
-    """The difference D that a claim is read from: a sum of nets' final errors, with weights."""
+    """The difference D that a claim is read from: a sum of nets' final errors, with weights.
+
+    ``instead`` are nets to take the place of the first one, by name; they decide nothing.
+    """
 
     claim: str
     text: str  # D in words
     metric: str
     claimed: str  # "higher" or "lower" than 0, or ``AS_GOOD``
     terms: tuple[tuple[float, Arm], ...]
+    instead: tuple[tuple[str, Arm], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class Reading:
     ``p`` is of the test that the claim asks for and ``adjusted`` the same after Holm's method;
     ``equivalence`` that of D within ±``DELTA``. NaN before all seeds are recorded. ``other`` is the
     same difference in the other kind of error, and ``variants`` has D with other nets in place of
-    those of the measure, see ``VARIANTS``; they decide nothing.
+    those of the measure, see ``VARIANTS`` and ``Measure.instead``; they decide nothing.
     """
 
     measure: Measure
@@ -156,14 +160,16 @@ def _digits() -> Scale:
         )
         nets[f"ResNet-{depth} beside it"] = Arm("residual", depth, rate=RATES[0])
     measures, premise = _measures(nets)
-    clipped = Measure(
+    clipped, *others = INTERVENTIONS.items()
+    cause = Measure(
         "C2",
-        "plain-34 with clipped gradients − plain-34",
+        f"plain-34 with {clipped[0]} − plain-34",
         CLEAN,
         "lower",
-        _difference(CLIPPED, nets["plain-34"]),
+        _difference(clipped[1], nets["plain-34"]),
+        tuple(others),
     )
-    return Scale("digits", ("digits-again",), FRESH, 90, (clipped, *measures), premise)
+    return Scale("digits", ("digits-again",), FRESH, 90, (cause, *measures), premise)
 
 
 SCALES = {scale.recipe: scale for scale in (_pictures(), _digits())}
@@ -193,6 +199,10 @@ def _readings(recipe: str, runs_dir: Path, _: frozenset) -> dict[str, Reading]:
     for claim, reading in judge(effects, premise).items():
         measure = reading.measure
         others = {name: _varied(measure, nets) for name, nets in VARIANTS.items()}
+        others |= {
+            name: replace(measure, terms=((1, arm), *measure.terms[1:]))
+            for name, arm in measure.instead
+        }
         files = {
             Path(path)
             for one in (measure, *others.values())
