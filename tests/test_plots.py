@@ -136,6 +136,14 @@ def test_the_net_that_fits_better_is_named_below_even_if_it_does_no_better_on_ne
         assert names["34 layers"][1] < names["18 layers"][1]
 
 
+def test_nets_are_ranked_by_their_own_last_training_error():
+    """The paper's lines of the two splits end at different iterations."""
+    for axes in fig2.fig2({"": load_paper_curves()}).axes:
+        names = _names(axes)
+        worse = "34 layers" if axes.get_title() == "plain" else "18 layers"
+        assert max(names, key=lambda name: names[name][1]) == worse
+
+
 def _told(curves):
     return [
         text.get_text()

@@ -58,10 +58,12 @@ def fig2(sets: dict[str, pd.DataFrame]) -> Figure:
 
 
 def _ends(curves: pd.DataFrame) -> pd.DataFrame:
-    """Where the lines of each depth end: a column a split, and the iteration."""
-    last = curves[curves.iteration == curves.groupby("depth").iteration.transform("max")]
-    means = last.groupby(["depth", "iteration", "split"]).error_percent.mean()
-    return means.unstack("split").reset_index("iteration")
+    """Where the lines of each depth end: a column a split, and the last iteration of both."""
+    drawn = curves.dropna(subset="error_percent")
+    last = drawn.groupby(["depth", "split"]).iteration.transform("max")
+    ended = drawn[drawn.iteration == last].groupby(["depth", "split"])
+    means = ended.error_percent.mean().unstack("split")
+    return means.assign(iteration=ended.iteration.max().groupby("depth").max())
 
 
 def _name_depths(axes: plt.Axes, curves: pd.DataFrame) -> None:
@@ -83,10 +85,9 @@ def _name_depths(axes: plt.Axes, curves: pd.DataFrame) -> None:
 
 def _tell_difference(axes: plt.Axes, curves: pd.DataFrame) -> None:
     """Whether the deepest net fits worse or better than the shallowest, by a point or more."""
-    fitted = curves[(curves.split == "training") & curves.error_percent.notna()]
-    if fitted.depth.nunique() < 2:
+    ends = _ends(curves).get("training", pd.Series()).dropna()
+    if len(ends) < 2:
         return
-    ends = _ends(fitted).training
     gap = ends.iloc[-1] - ends.iloc[0]
     axes.text(
         *(1, 0.98),
