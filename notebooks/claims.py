@@ -31,8 +31,8 @@
 #   in kind* if all else fits: long enough, limited by capacity and not by memory, sizes matched, rates and starts
 #   tried on both sides. Else it *does not bear*.
 #
-# The verdict is the literature's grade. What we found changes it only where it bears directly and disagrees. Where nobody has published
-# anything, ours that bears in kind gives the word: *seen in kind*, *in part*, *not seen*.
+# The verdict is the literature's grade. What we found changes it only where it bears directly and disagrees. Where no published training of such nets
+# decides, ours that bears in kind gives the word: *seen in kind*, *in part*, *not seen*.
 #
 # Measures and rules for the fifty classes and for the fresh seeds on digits were
 # [committed before their trainings](../book/registration.md). What came earlier, on other scales, is listed as exploratory, and
@@ -98,6 +98,9 @@ tell("C1")
 tell("C2")
 
 # %% [markdown]
+# Only published trainings of plain-34 or its like are counted. What theory says of the cause, and what the paper argues, stands in
+# [Gradients at work](gradients.ipynb).
+#
 # (claim-c3)=
 # ## C3: What shortcuts solve
 

@@ -63,10 +63,11 @@ shown = deep[["recipe", "family", "normalisation", "depth", "seed", "iteration",
 sources.figure(depth_figures.depth_curves(deep, one_width(runs), chance), shown, records)
 
 # %% [markdown]
-# The plain nets learn nothing: those of 110 layers stay where guessing is, and the deepest diverge at once. That is one recipe; with
-# another, plain nets as deep have been trained {cite}`li2018landscape`. The residual nets with the usual start, every branch at full
-# strength, end far apart at 110 layers, one seed well and one hardly trained, and the deepest does not train. The paper's authors met this
-# too. They let their net of 110 layers start with small steps, and with more time trained one of over a thousand {cite}`he2015deep`.
+# The plain nets learn nothing: those of 110 layers stay at guessing, and the deepest diverge at once. That is one recipe; with
+# another, plain nets of 110 layers have been trained {cite}`li2018landscape`. The residual nets with the usual start, every branch at full
+# strength, end far apart at 110 layers, one seed well and one hardly trained, and the deepest does not train. The paper's authors met a trace of
+# this: at the full rate their net of 110 layers was slow to start, and ended as well. They warmed it up, and with many more iterations than ours they
+# trained one of over a thousand layers from the same start {cite}`he2015deep`.
 #
 # Then a change so small that it is easy to miss: the last scale of each branch starts at *zero* instead of
 # one {cite}`goyal2017accurate`. Nothing else is
@@ -88,7 +89,7 @@ Markdown(f"> {line('C1', found)} [Evidence](claim-c1)")
 # 1. With every last scale at zero, what does a residual net compute at the first step, and which weights get a gradient?
 #
 # ```{dropdown} Solution
-# Stem, shortcuts and classifier alone. In a branch only the last scale and shift get one, since all before is multiplied by that zero. After the
+# Stem, shortcuts and classifier alone, and these get a gradient as always. In a branch only the last scale and shift get one, since all before is multiplied by that zero. After the
 # first step the scale is no longer zero, and the rest begins to learn.
 # ```
 #
@@ -101,8 +102,8 @@ Markdown(f"> {line('C1', found)} [Evidence](claim-c1)")
 # 3. Three seeds of most nets are shown. What could six show that three cannot?
 #
 # ```{dropdown} Solution
-# If two nets were alike, one that was named beforehand would win with all of its three by luck once in twenty times, and with six once in
-# nearly a thousand.
+# If two nets were alike, all three seeds of one that was named beforehand would end below all three of the other once in twenty times by luck,
+# and all six below all six once in nearly a thousand.
 # ```
 #
 # *The evidence:* [the claim, C1](claim-c1) · [to a thousand layers](depth.ipynb) · [what was trained](../book/runs.md)

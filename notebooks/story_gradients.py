@@ -47,7 +47,7 @@ norms = gradients.load([(step.settings, step.tables(folder)) for step in watched
 # %% tags=["remove-input"]
 Markdown(f"**The answer.** {answer('gradients', found)} [Evidence](gradients.ipynb)")
 
-# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-story-gradients", "caption": "Length of the gradient with respect to each block's output, as a multiple of that at the last block: plain-34 and ResNet-34 on digits, with batch normalisation. Geometric means over three trainings, repeats of those of Fig. 2. Iteration 460 is the end of training; grey is a factor of ten either way. Read from right to left, as the gradient runs."}, "image": {"alt": "Two panels of the gradient in powers of ten against the layer. In plain-34 the violet line before the first step climbs steadily towards the input, to more than a hundredfold; after some steps the lines lie flat. In ResNet-34 the violet line climbs far less."}}
+# %% tags=["remove-input"] mystnb={"figure": {"name": "fig-story-gradients", "caption": "Length of the gradient with respect to each block's output, as a multiple of that at the last block: plain-34 and ResNet-34 on digits, with batch normalisation. Geometric means over three trainings with the recipe of digits, made for this picture. Iteration 460 is the end of training; grey is a factor of ten either way. Read from right to left, as the gradient runs."}, "image": {"alt": "Two panels of the gradient in powers of ten against the layer. In plain-34 the violet line before the first step climbs steadily towards the input, to more than a hundredfold; after some steps the lines lie flat. In ResNet-34 the violet line climbs far less."}}
 moments = [0, 10, 460]
 drawn = norms[norms.iteration.isin(moments)]
 sources.figure(
@@ -55,18 +55,18 @@ sources.figure(
 )
 
 # %% [markdown]
-# Look at the violet line of plain-34. It is the net that fails, before its first step. The gradient
+# Look at the violet line of plain-34. It shows the net that fails, before its first step. The gradient
 # does not vanish on its way to the input. It *grows*. Why? What leaves a ReLU has a mean. Normalisation takes that away and stretches
 # what is left back to its old size, and the gradient with it, layer after layer {cite}`yang2019mean`. In ResNet-34 it grows as well, far
 # less. After some steps that is over: the net has moved to where its gradients are in bounds.
 #
-# Both have been reported. Theory finds that gradients explode at the start {cite}`yang2019mean`; the paper found healthy ones, and does not
-# say when it looked {cite}`he2015deep`. Here both hold, at different moments.
+# Both have been reported. Theory finds that gradients explode at the start, that deep plain nets fail for it, and that a step takes most of it
+# away {cite}`yang2019mean`; the paper found healthy ones, and does not say when it looked {cite}`he2015deep`. Here, too, they explode and are soon in bounds.
 #
 # ## Does it matter?
 #
-# A cause can be tested: take it away, and see. We cut the gradient of the failing net to a fixed length wherever it was longer, and
-# trained it again with six seeds. Then we tried three other means.
+# A cause can be tested: weaken it, and see. Whenever the whole gradient of the failing net was longer than a fixed length, we cut it to that
+# length, which leaves the ratio between layers as it is, and trained again with six seeds. Then we tried three other means.
 
 # %% tags=["remove-input"]
 Markdown(f"> {line('C2', found)} [Evidence](claim-c2)")
@@ -81,7 +81,7 @@ Markdown(f"> {answer('cause', found)} [Evidence](claim-c2)")
 #
 # Where do gradients vanish, then? In nets with sigmoids, as they were built before 2010, by just the factor a layer that the post
 # describes. A good [start](multiplication.ipynb) ended that for fully connected nets with ReLU, some months before the shortcut came. And in our
-# own plain-34 once its normalisation is taken away: [there](gradients.ipynb) the post is right.
+# own plain-34 on digits, whose maps shrink to a pixel, once its normalisation is taken away: [there](gradients.ipynb) the post is right.
 #
 # ## Exercises
 #

@@ -10,7 +10,7 @@
 # # What is a Highway network?
 #
 # Half a year before the ResNet there was the Highway network {cite}`srivastava2015highway`. It has the same two paths, and a *gate* that decides,
-# for each unit and each image, how much of either to take: $T \cdot F(x) + (1 - T) \cdot x$. It is a sigmoid, $T = \sigma(w x + b)$, and
+# for each unit and each image, how much of either to take: $T \cdot F(x) + (1 - T) \cdot x$. The gate is a sigmoid, $T = \sigma(w x + b)$, and
 # its bias $b$ says where it starts. A ResNet is what is left when the gates are thrown out. The post finds it odd that the simpler net should win, since the gated one can do all that it does. Perhaps,
 # it says, gates need more data.
 
@@ -54,13 +54,13 @@ sources.figure(
 # %% [markdown]
 # How good is a Highway net? Ask *which*. The figure has two dozen, of two depths, with two kinds of gate and six starts. With gates
 # half open, at zero, each block passes on half of what it got, and after sixteen blocks next to nothing is left of it: at 34 layers
-# most such nets fail, at 18 none. With gates all but shut, at the left end, nothing that a branch has learnt gets out, and all fail.
+# most such nets fail, at 18 none. With gates all but shut, at the left end, next to nothing of a branch gets out, and in twenty epochs all fail.
 # In between lies a start from which a Highway net does as well as the ResNet. The same net, the same functions, another first step.
 #
 # ## Can do, and does
 #
-# A Highway net around residual branches contains the ResNet of its width: we [prove it](containment.ipynb), and build the very net. (That
-# of 2015, whose branch ends in a ReLU, does not.) But to contain is not to find. Training starts somewhere
+# A Highway net around residual branches contains the ResNet of its width: we [prove it](containment.ipynb), and build the very net. (For that
+# of 2015, whose branch ends in a ReLU, the proof does not hold.) But to contain is not to find. Training starts somewhere
 # and goes downhill; what lies elsewhere, it never sees.
 
 # %% tags=["remove-input"]
@@ -68,8 +68,8 @@ Markdown(f"> {line('C7', found)} [Evidence](claim-c7)")
 
 # %% [markdown]
 # Who wins, then? The first comparison changed depth, size and normalisation at once {cite}`he2015deep`. Gates put into one and the same ResNet
-# made it worse {cite}`he2016identity`; other gates did not {cite}`srivastava2025comparison`. Ours keep the size equal
-# and give each family a rate of its own. A fair match has its price: gates are weights, and what they take the branches lack.
+# made it worse {cite}`he2016identity`; other gates did not {cite}`srivastava2025comparison`. Our registered ones keep the size equal
+# and give each family a rate of its own; the figure above does neither. A fair match has its price: gates are weights, and what they take the branches lack.
 
 # %% tags=["remove-input"]
 Markdown(f"> {line('C8', found)} [Evidence](claim-c8)")
@@ -93,7 +93,8 @@ Markdown(f"> {line('C9', found)} [Evidence](claim-c9)")
 #    blocks?
 #
 # ```{dropdown} Solution
-# All gates at one half, and the last scale and shift of block number $l$, counted from nought, times $2^{-l}$. Then $l$ blocks give
+# All gates at one half, and the last scale and shift of block number $l$, counted from nought, times $2^{-l}$; the
+# normalisation within undoes the factor on its input. Then $l$ blocks give
 # $2^{-l}$ times what the ResNet's give, and the classifier makes up for it. Without the second step a branch keeps its size while the shortcut
 # is halved each time: that is the net that fails at bias zero.
 # ```
@@ -101,7 +102,7 @@ Markdown(f"> {line('C9', found)} [Evidence](claim-c9)")
 # 3. Somebody reports that Highway nets beat ResNets, with a gate of one 3×3 convolution beside each branch of two. What do you ask first?
 #
 # ```{dropdown} Solution
-# How large the two nets are. Such gates add nearly half of the parameters; a wider ResNet of that size is the fair opponent.
+# How large the two nets are. Such gates add nearly half as many parameters again; a wider ResNet of that size is the fair opponent.
 # ```
 #
 # *The evidence:* [C7](claim-c7), [C8](claim-c8), [C9](claim-c9) · [Highway nets beside ResNets](highway.ipynb) ·

@@ -34,21 +34,22 @@ runs = load_runs(records)
 sources.linked_table(open_questions(runs), "Open questions, with price and command", records)
 
 # %% [markdown]
-# **Does the deeper ResNet win by width?** On [fifty classes](pictures.ipynb) it fits more, and whether it generalises better we cannot
+# **Does the deeper ResNet win once both are wider?** On [fifty classes](pictures.ipynb) it fits more, and whether it generalises better we cannot
 # tell, in nets an eighth as wide as the paper's. At twice the width, it may do both. The trainings are registered, and the first of them recorded.
 #
 # **Is clipping more than a smaller step?** Clipped gradients [helped](story_gradients.ipynb) the plain net on digits. A clip shortens only
 # the long steps, a lower rate all of them. Which of the two matters, a grid of both would tell.
 #
-# **Does it hold on all of Tiny ImageNet?** The central figure at the paper's widths wants a GPU.
+# **Does Fig. 2 hold on all of Tiny ImageNet?** The central figure at the paper's widths wants a GPU.
 #
-# **Do Highway nets of today's design win at equal size?** Gates of two normalised layers, all but shut at first (which fails without that
-# normalisation), are said to. In [ours](pictures.ipynb) they end below the ResNet in training error, with each of three seeds; three seeds
-# decide nothing.
+# **Do Highway nets of today's design win at equal size?** Gates of two normalised layers, all but shut at first (which fails in ours without that
+# normalisation), ended level with the ResNet in one training, with half as many parameters again {cite}`srivastava2025comparison`.
+# In [ours](pictures.ipynb), of equal size, they end below it in training error, with each of three seeds; three seeds decide nothing.
 #
 # **Can one tell beforehand?** For nets without batch normalisation theory tells from the start how deep they
-# train {cite}`schoenholz2017deep,yang2017meanfield,xiao2018dynamical`. With it, the balance of a failing net is healthy after some
-# steps. Whether it predicts anything there, across nets, starts and rates, we have not seen tested.
+# train {cite}`schoenholz2017deep,yang2017meanfield,xiao2018dynamical`. With it, theory says that deep plain nets do not, for the explosion at the
+# start, and its authors tested that on fully connected nets {cite}`yang2019mean`. Whether the balance at the start tells convolutional nets, rates
+# and lengths apart, we have not seen tested.
 #
 # ## For a class
 #

@@ -50,28 +50,29 @@ Markdown(f"**The answer.** {answer('shortcut', found)} [Evidence](claim-c3)")
 sources.figure(shortcut.lesions(lesions, 34), lesions, [step.path(folder) for step in watched])
 
 # %% [markdown]
-# Take a trained net and remove one block. As it is, a plain net breaks, whichever block it is: each layer speaks the language of the one
-# before. With its normalisation measured anew it can do without a few, and is worse without the others. A residual net then hardly notices, but for its first
+# Take a trained net and remove one block. As it is, a plain net breaks, whichever block it is: each layer understands only the language of the one
+# before it. With its normalisation measured anew it can do without a few, and is worse without the others. A residual net then hardly notices, but for its first
 # block and one where the maps change shape. (The plain net was the worse one to begin with.) Residual blocks are not links
-# of a chain but hands that add to a shared sheet. Most paths through them pass half of the blocks, and what learns is on shorter
-# ones {cite}`veit2016ensembles`.
+# of a chain but hands that add to a shared sheet. Most paths go through about half of the branches, and most of the gradient comes along
+# shorter ones {cite}`veit2016ensembles`.
 #
 # ## Before the first step
 #
 # The addition has a second effect, and it needs a partner. Each branch ends in a normalisation, so each adds about as much as the
-# one before. After many blocks the sum is long, and what one more branch adds is small beside it: the tenth branch brings a tenth of the
-# variance, the hundredth a hundredth. The branches are *damped*, the more the deeper the net. Each late block, not the whole net, begins close
-# to passing on what it got {cite}`de2020skipinit`, and a large step moves it only a little.
+# one before. After many blocks the sum is long, and what one more branch adds is small beside it: the tenth branch brings about a tenth of the
+# variance, the hundredth about a hundredth. The branches are *damped*, the more the deeper the net. Each late block, not the whole net, begins close
+# to passing on what it got {cite}`de2020skipinit`. A likely reading, which we have not tested: a large step then moves it only a little.
 #
-# Without normalisation the branches add up to more and more: signal and gradient double, in mean square, with each
+# Without normalisation the branches add up to more and more: in theory signal and gradient double, in mean square, with each
 # block {cite}`zhang2019fixup`. In the small nets that [train in the page](../book/try.md) the residual one then diverges. In our
-# convolutional ones on digits the plain net's gradient vanishes, and the bare shortcut is enough [to keep it](objections.ipynb).
+# convolutional ones on digits, where padding shortens the branches, the gradient grows far less. There the plain net's vanishes, and the bare
+# shortcut [keeps it](gradients.ipynb).
 
 # %% tags=["remove-input"]
 Markdown(f"> {line('C3', found)} [Evidence](claim-c3)")
 
 # %% [markdown]
-# So a shortcut beside normalisation buys *conditioning*: the net bears long steps. Whatever
+# So a shortcut beside normalisation buys ease: on digits the residual net bears the rate at which the plain one fails. Whatever
 # else damps the branches may buy the same, and more of it, for in the deepest nets this much damping is not enough. Start each branch at zero, and a net a thousand layers deep
 # [trains](story_depth.ipynb). Put a gate on it that starts mostly shut, and you have a [Highway network](story_highway.ipynb),
 # which came half a year earlier.
@@ -82,8 +83,8 @@ Markdown(f"> {line('C3', found)} [Evidence](claim-c3)")
 #    is about one?
 #
 # ```{dropdown} Solution
-# It is $F'(x) + 1$. The net multiplies such sums, one per block, and $F'$ need not be small: if each block adds as much as it is given, the
-# product doubles with each.
+# It is $F'(x) + 1$. The net multiplies such sums, one per block, and $F'$ need not be small: if it is one as well, the
+# product doubles with each block.
 # ```
 #
 # 2. How many paths lead through a net of sixteen blocks, if each can be passed by branch or by shortcut? How long is a path

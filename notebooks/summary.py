@@ -10,7 +10,7 @@
 # # Residual learning, reproduced
 #
 # A net of 34 plain layers could copy one of 18 and pass the rest through unchanged. It should never be worse. It is, on the very
-# images that it was trained on: see the grey lines. With shortcuts, the green ones, it is not. Why? A blog post of 2019 says: gradients that vanish or
+# images that it was trained on: see the grey lines. With shortcuts it is not: see the green ones. Why? A blog post of 2019 says: gradients that vanish or
 # explode {cite}`cui2019resnet`. This book turns its nine claims into experiments that anyone can repeat.
 
 # %% tags=["remove-cell"]
@@ -68,21 +68,21 @@ sources.linked_table(
 
 # %% [markdown]
 # The verdict is that of [what others have published](claims.ipynb): *established* by several groups, *reported once*, *contested*.
-# Where nobody has published anything, it is ours, *seen in part*, or *open*. Each number
+# Where no published training of such nets decides, it is ours, *seen in part*, or *open*. Each number
 # leads to the four cells behind it: the claim, the literature, our findings by scale, and whether they count.
 #
 # ## What we make of it
 #
 # Vanishing gradients were real in the age of sigmoids {cite}`hochreiter1991untersuchungen,bengio1994learning,glorot2010understanding`.
-# [Initialisation](multiplication.ipynb) ended them in fully connected nets with ReLU {cite}`he2015delving`; in our convolutional ones without
-# normalisation [they are still there](gradients.ipynb). With batch normalisation {cite}`ioffe2015batch` gradients do the opposite: they
-# [explode at the start](gradients.ipynb), so that large steps do harm. On digits most of what depth costs goes
+# [Initialisation](multiplication.ipynb) ended them in nets with ReLU {cite}`he2015delving`; in ours on digits without normalisation [they come
+# back](gradients.ipynb), where maps shrink to a pixel. With batch normalisation {cite}`ioffe2015batch` gradients do the opposite: they
+# [explode at the start](gradients.ipynb). On digits steps that are too long do harm; that the one makes the other is likely, and not shown. Most of what depth costs there goes
 # when each net gets [the rate and length that suit it](objections.ipynb). On [fifty classes](pictures.ipynb), with a rate of its own for each
 # family, it stays, and so it did on ImageNet with three times the iterations {cite}`he2015deep`.
 #
-# A shortcut beside a normalised branch makes large steps work {cite}`de2020skipinit`; normalisation itself smooths the
-# loss {cite}`santurkar2018how`. All this is about training: the deeper plain net, too, has the functions of the shallower
-# one. Other things ease it as well: branches that [start at zero](depth.ipynb), or [gates](highway.ipynb) that start mostly shut; others have
+# A shortcut beside a normalised branch starts close to passing on what it got, and so makes great depth
+# trainable {cite}`de2020skipinit`; normalisation itself smooths the
+# loss {cite}`santurkar2018how`. All this is about training: the deeper plain net can compute all that the shallower one can. Other things ease it as well: branches that [start at zero](depth.ipynb), or [gates](highway.ipynb) that start mostly shut; others have
 # done without normalisation {cite}`zhang2019fixup,brock2021high`, and without shortcuts {cite}`xiao2018dynamical,zhang2022tat`.
 # So degradation belongs to a net, its start and its optimiser together.
 #
