@@ -132,11 +132,11 @@ def generated_site(tmp_path_factory):
     contents = f"# Contents\n\n```{{toctree}}\n{listed}\n```\n"
     (folder / "sources" / "index.md").write_text(contents)
     settings = {
-        "extensions": "myst_parser,runs_page,status_page,live",
+        "extensions": "myst_nb,sphinx_design,runs_page,status_page,live",
         "templates_path": paths.ROOT / "book" / "_templates",
         "html_static_path": paths.ROOT / "book" / "_static",
         "html_css_files": "study.css,live.css",
-        "suppress_warnings": "myst.xref_missing",  # the rest of the book
+        "suppress_warnings": "myst.xref_missing,mystnb.glue_ref",  # the rest of the book
     }
     options = [part for key, value in settings.items() for part in ("-D", f"{key}={value}")]
     command = [sys.executable, "-m", "sphinx", "-C", "-q", *options, folder / "sources"]

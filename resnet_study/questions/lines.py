@@ -26,6 +26,11 @@ NOT_SO = "Not so in these records: "
 Found = dict[str, Examined]
 
 
+def _no_numbers(_: Any) -> tuple[str, ...]:
+    """Of a sentence without any."""
+    return ()
+
+
 @dataclass(frozen=True)
 class Sentence:
     """Words about what was found, and when they are true; each ``{}`` is filled by ``numbers``.
@@ -35,7 +40,7 @@ class Sentence:
 
     text: str
     holds: Callable[[Any], bool]
-    numbers: Callable[[Any], tuple[str, ...]] = lambda _: ()
+    numbers: Callable[[Any], tuple[str, ...]] = _no_numbers
 
     def told(self, found: Any) -> str:
         """The sentence with its numbers; marked if the records say otherwise."""
