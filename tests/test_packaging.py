@@ -74,6 +74,19 @@ def test_every_dependency_has_a_pin_within_its_range(name):
 
 
 @pytest.mark.skipif(not MADE_BY_MAKE, reason="not in the environment of `make setup`")
+def test_every_pin_runs_on_the_oldest_python_that_we_accept():
+    """Debian's Python 3.11.2, for one: pip takes no package that asks for a later one."""
+    oldest = PROJECT["requires-python"].removeprefix(">=")
+    asked = {
+        found.name: found.metadata["Requires-Python"]
+        for found in metadata.distributions()
+        if canonicalize_name(found.name) in pins() and found.metadata["Requires-Python"]
+    }
+    assert len(asked) > 100
+    assert {n: ask for n, ask in asked.items() if not SpecifierSet(ask).contains(oldest)} == {}
+
+
+@pytest.mark.skipif(not MADE_BY_MAKE, reason="not in the environment of `make setup`")
 @pytest.mark.parametrize("name", DEPENDENCIES)
 def test_installed_version_is_the_pin(name):
     assert Version(metadata.version(name)) == Version(pins()[name])
