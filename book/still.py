@@ -21,7 +21,7 @@ PATIENCE = 120_000  # milliseconds for both nets
 def trained(page) -> None:
     """Let an open page train the nets that it begins with."""
     page.locator("#try-guesses button[value=residual]").click()
-    page.locator("#try-says", has_text="Before the first step").wait_for(timeout=PATIENCE)
+    page.locator("#try-says", has_text="before the first step").wait_for(timeout=PATIENCE)
 
 
 def draw(site: Path) -> str:
@@ -35,9 +35,9 @@ def draw(site: Path) -> str:
               const panels = document.querySelector("#try .live-panels").cloneNode(true);
               panels.querySelectorAll("[id]").forEach((element) => element.removeAttribute("id"));
               const says = document.createElement("p");
-              const [errors, , gradients] = document.querySelector("#try-says").innerText
+              const [errors, , ...gradients] = document.querySelector("#try-says").innerText
                 .split("\\n");
-              says.textContent = `${errors} ${gradients}`;
+              says.textContent = [errors, ...gradients].join(" ");
               return `${panels.outerHTML}\\n${says.outerHTML}\\n`;
             }"""
         )

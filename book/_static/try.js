@@ -120,17 +120,20 @@
     return plain < residual ? "plain" : "residual";
   };
   const ratio = ({ norms }) => norms[0] / norms.at(-1); // the stem's over the last layer's
-  const reads = (family, when) => {
+  const reads = (when) => {
     const found = ratio(when);
-    const reading = found > 10 ? "explodes" : found < 0.1 ? "vanishes" : "stays in bounds";
-    return `in the ${family} net ${Charts.factor(found)} times that at the last (it ${reading})`;
+    const reading = found > 10 ? "explodes" : found < 0.1 ? "vanishes" : "is in bounds";
+    return `${Charts.factor(found)} times that at the last (it ${reading})`;
   };
-  const measured = (family) => seen[family].filter(({ norms }) => norms.length);
-  const gradients = (moment) => FAMILIES.map((family) => reads(family, measured(family).at(moment))).join(" and ");
+  const gradient = (family) => {
+    const measured = seen[family].filter(({ norms }) => norms.length);
+    return `Gradient of the ${family} net at its first layer: before the first step ${reads(measured[0])}, ` +
+      `when last measured ${reads(measured.at(-1))}.`;
+  };
   const summary = () => [
     `Training error: ${FAMILIES.map(ending).join(", ")}.`,
     `You said: ${GUESSES[guess]}. ${guess === winner() ? "So it is." : `It was ${GUESSES[winner()]}.`}`,
-    `Before the first step, the gradient at the first layer is ${gradients(0)}; when last measured, ${gradients(-1)}.`,
+    ...FAMILIES.map(gradient),
   ].join("\n");
 
   /* Curves. */
