@@ -95,7 +95,7 @@ sources.linked_table(
 #
 # Plain, residual and Highway nets come from one builder and are trained by one loop, with the paper's optimiser. The rate drops
 # tenfold twice, at a half and at three quarters, later than in the paper. Errors are those of the last epoch; nothing was chosen on validation images. The
-# {glue:text}`n_runs:d` trainings on record took {glue:text}`core_hours` core hours; {glue:text}`n_diverged:d` of them diverged.
+# {glue:text}`n_runs:d` trainings on record took {glue:text}`core_hours` core hours by the clock, pauses included; {glue:text}`n_diverged:d` of them diverged.
 
 # %% tags=["hide-cell"]
 records = all_records(folder)
